@@ -1,0 +1,83 @@
+// Envelopes: small, one per recipient identity. Opens one letter for that identity's devices and
+// proves who sent it.
+//
+// Envelope = CBOR map {"b": sealed body, "h": header}, at most 64 KiB.
+// Header = CBOR map:
+//   "c" commitment to the envelope key: BLAKE2b-256, "p2pmail/envcommit", of the key
+//   "e" ephemeral X25519 key (32)   "n" envelope salt (16)
+//   "s" stanzas: 64 bytes each, their number a power of two, 4 to 64   "v" 1 (suite)
+// For each prekey one stanza: 48 bytes = keyed BLAKE2b ("p2pmail/stanza", key = X25519(ephemeral,
+// prekey), over ephemeral, prekey, salt), of which 16 are the stanza's tag and 32 the wrap key; the
+// stanza is the tag and the envelope key sealed with ChaCha20-Poly1305 under the wrap key (nonce
+// zero, no associated data: 48 bytes). Random stanzas fill up; all are shuffled. An all-zero shared
+// secret is refused.
+// Sealed body = ChaCha20-Poly1305 under the envelope key (32 random bytes, used once), nonce zero,
+// associated data = header bytes, of CBOR map {"b": body, "s": signature}, the signature by the
+// sending device under "p2pmail/envelope" over BLAKE2b-256 "p2pmail/envhead" of the header, then
+// the body's bytes. Body = CBOR map:
+//   "c" sender's card (byte string)      "d" sending device     "f" sender's identity
+//   "k" payload key (32)   "m" commitment to it: BLAKE2b-256 "p2pmail/paycommit"
+//   "r" letter root   "s" subject (text, at most 256 bytes, may be cut)   "t" time
+//   "to" recipient's identity   "v" 1   "z" letter size
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/card.h"
+#include "core/crypto.h"
+#include "core/keys.h"
+#include "core/result.h"
+
+namespace p2pmail::core {
+
+inline constexpr std::size_t kMaxEnvelope = 128 * 1024;  // a card of 64 KiB fits
+inline constexpr std::size_t kMaxSubject = 256;          // bytes of UTF-8
+inline constexpr std::size_t kMaxStanzas = 64;
+
+/// What the sender says and signs.
+struct EnvelopeBody {
+  IdentityKey sender;
+  DeviceKey sender_device;
+  IdentityKey recipient;
+  Root root;
+  std::uint64_t size = 0;  // of the sealed stream
+  std::uint64_t time = 0;
+  std::string subject;
+  Bytes sender_card;
+  SymmetricKey payload_key;
+};
+
+/// One ephemeral key: fresh for each deposit at a relay and each renewal; within one direct
+/// conversation it may serve many envelopes, each with its own salt.
+using Ephemeral = AgreePair;
+
+/// Seals for these prekeys (1 to kMaxStanzas). kForged for a prekey of small order.
+[[nodiscard]] Result<Bytes> seal_envelope(const EnvelopeBody& body,
+                                          std::span<const PrekeyPublic> prekeys,
+                                          const Ephemeral& ephemeral,
+                                          const SigningSecret& sender_device);
+/// The newest prekey of each usable device of a card.
+[[nodiscard]] std::vector<PrekeyPublic> prekeys_of(const Card& card);
+
+/// An envelope that was opened and whose signature was verified against the card inside.
+struct OpenedEnvelope {
+  EnvelopeBody body;
+  Card card;             // the sender's, verified, of body.sender
+  Digest header_hash;    // "p2pmail/envhead"
+  Digest envelope_hash;  // "p2pmail/envelope" of the whole envelope, for the receipt
+  Bytes signed_body;     // the CBOR {"b","s"}: what a capsule keeps
+  bool device_buried = false;  // the sending device is tombstoned: to .Requests
+};
+/// kUnknownPrekey when no prekey of `keys` fits a stanza; kForged, kMalformed, kUnsupported.
+/// kForged also when the recipient is not `keys.identity`, and when the sending device is not in
+/// the sender's roster (a tombstoned one is reported, not refused).
+[[nodiscard]] Result<OpenedEnvelope> open_envelope(ByteView envelope, const DeviceKeys& keys);
+[[nodiscard]] Digest hash_envelope(ByteView envelope);
+/// Verifies a kept signed body again (for `show`): signature, card, recipient.
+[[nodiscard]] Result<OpenedEnvelope> verify_signed_body(ByteView signed_body,
+                                                        const Digest& header_hash,
+                                                        const IdentityKey& recipient);
+
+}  // namespace p2pmail::core

@@ -1,0 +1,55 @@
+// The journal of accepted mail: append-only, the truth about what was delivered, for ever.
+//
+// A delivery is: (1) the complete partial file is fsynced; (2) a record is appended here and synced;
+// (3) the file is renamed into the Maildir; (4) the directory is fsynced; (5) the receipt is signed.
+// Step 2 decides. A crash before it leaves a partial that nobody was told about; a crash after it
+// leaves a partial that `recover` renames, or no partial, which means delivered.
+//
+// File: 8 bytes "p2pmailJ", then records, all numbers big-endian:
+//   size of the record (u16)   type (u8, 1)   key (32: BLAKE2b-256 "p2pmail/seen" of sender, root)
+//   time (u64)   folder size (u8), folder   unique name size (u8), unique name
+//   check (8: first bytes of BLAKE2b-256 "p2pmail/journal" of all before it in this record)
+// A torn record at the end was never acted on: it is cut off by the next append.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/maildir.h"
+#include "core/result.h"
+#include "core/state.h"
+
+namespace p2pmail::core {
+
+struct JournalEntry {
+  IdentityKey sender;
+  Root root;
+  std::uint64_t time = 0;
+  std::string folder;
+  std::string unique;
+};
+
+class Journal {
+ public:
+  /// `state` holds the index and must outlive the journal.
+  Journal(std::filesystem::path path, State& state);
+
+  /// Whether this letter of this sender was accepted before.
+  [[nodiscard]] Result<bool> seen(const IdentityKey& sender, const Root& root);
+  /// Appends those that are not there yet and syncs once. true = recorded now, false = was there.
+  /// Serialised between processes by flock on the file.
+  [[nodiscard]] Result<std::vector<bool>> record(const std::vector<JournalEntry>& entries);
+  /// Finishes deliveries that a crash interrupted, and discards partial files that nobody has
+  /// written to for a day. Safe beside running processes.
+  [[nodiscard]] Status recover(Maildir& maildir, std::uint64_t now);
+
+ private:
+  [[nodiscard]] Status catch_up(int fd);
+  std::filesystem::path path_;
+  State& state_;
+};
+
+}  // namespace p2pmail::core

@@ -1,0 +1,122 @@
+// Letters: one mail, sealed as a stream of chunks that each open by themselves.
+//
+// Chunks of 65,520 bytes sealed to 65,536 with ChaCha20-Poly1305 under the payload key (32 random
+// bytes, used for one stream and never for anything else). Nonce = chunk number (11 bytes,
+// big-endian) and 1 for the last chunk, else 0: the STREAM construction (Hoang, Reyhanitabar,
+// Rogaway, Vizar 2015), as age uses it. No associated data. Only the last chunk may be shorter than
+// full, and it is never empty.
+//
+// The plaintext: preamble size (2 bytes, big-endian), preamble (CBOR, at most 1,024 bytes):
+//   "c" compression (0 none)   "i" message id (16 random bytes)   "m" content type (text:
+//   "message/rfc822")   "t" time (seconds since 1970)   "v" 1
+// then the message byte for byte, zero padding, and a trailer: the message's size (8 bytes,
+// big-endian). The whole plaintext is as long as PADME (Nikitin et al. 2019) rounds it to, at least
+// 4,096 bytes. So a stream of unknown length is sealed as it comes.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "core/bytes.h"
+#include "core/crypto.h"
+#include "core/result.h"
+#include "core/tree.h"
+
+namespace p2pmail::core {
+
+inline constexpr std::size_t kChunkPlain = 65520;
+inline constexpr std::size_t kChunkSealed = 65536;
+inline constexpr std::size_t kMinPlain = 4096;
+
+/// Smallest PADME size that holds `size` bytes, at least kMinPlain.
+[[nodiscard]] std::uint64_t padded_size(std::uint64_t size);
+/// Size of the sealed stream for `plain` bytes of plaintext (> 0), and back. kMalformed when no
+/// plaintext has that size.
+[[nodiscard]] std::uint64_t sealed_size(std::uint64_t plain);
+[[nodiscard]] Result<std::uint64_t> plain_size(std::uint64_t sealed);
+
+struct Preamble {
+  std::array<std::uint8_t, 16> id{};
+  std::uint64_t time = 0;
+  std::string content_type = "message/rfc822";
+  std::uint64_t compression = 0;
+};
+
+/// Takes sealed bytes in order.
+using Sink = std::function<Status(ByteView)>;
+/// Reads sealed bytes at an offset: all of `out` or an error.
+using Source = std::function<Status(std::uint64_t offset, ByteSpan out)>;
+
+/// Seals a message as it comes, in constant memory. A failure of the sink ends it; an interrupted
+/// sealing is discarded, never resumed with the same key.
+class LetterSealer {
+ public:
+  LetterSealer(const SymmetricKey& payload_key, const Preamble& preamble, Sink sink);
+  [[nodiscard]] Status write(ByteView message);
+  struct Sealed {
+    Root root;
+    std::uint64_t size = 0;  // of the sealed stream
+    std::uint64_t message_size = 0;
+    std::vector<Digest> leaves;
+  };
+  /// Once: padding, trailer, last chunk.
+  [[nodiscard]] Result<Sealed> finish();
+
+ private:
+  [[nodiscard]] Status fill(ByteView plain);
+  [[nodiscard]] Status flush_chunk(bool last);
+  SymmetricKey key_;
+  Sink sink_;
+  SecretBytes chunk_;
+  std::size_t used_ = 0;
+  Bytes sealed_;
+  std::uint64_t number_ = 0;
+  std::uint64_t plain_ = 0;
+  std::uint64_t message_ = 0;
+  TreeHasher tree_;
+};
+
+/// Opens a stored letter: random access, one chunk in memory. Whether the stream has its root is
+/// verified apart (hash_stream), because a reader of the first lines should not hash 10 GiB.
+class LetterOpener {
+ public:
+  /// Reads the last chunk (true size, truncation) and the first (preamble). kForged when a chunk
+  /// does not open; kMalformed when preamble, padding size or trailer break a rule; kUnsupported.
+  [[nodiscard]] static Result<LetterOpener> open(const SymmetricKey& payload_key,
+                                                 std::uint64_t sealed_size, Source source);
+  [[nodiscard]] const Preamble& preamble() const { return preamble_; }
+  [[nodiscard]] std::uint64_t message_size() const { return message_size_; }
+  /// Up to out.size() bytes of the message at `offset`; 0 at its end.
+  [[nodiscard]] Result<std::size_t> read(std::uint64_t offset, ByteSpan out);
+
+ private:
+  LetterOpener(const SymmetricKey& key, std::uint64_t plain, Source source);
+  [[nodiscard]] Status load_chunk(std::uint64_t number);
+  SymmetricKey key_;
+  std::uint64_t plain_ = 0;
+  Source source_;
+  Preamble preamble_;
+  std::uint64_t message_start_ = 0;
+  std::uint64_t message_size_ = 0;
+  SecretBytes chunk_;
+  Bytes sealed_;
+  std::uint64_t loaded_ = UINT64_MAX;
+  std::size_t loaded_size_ = 0;
+};
+
+/// The first bytes of the message from the first block alone (a prefix of the sealed stream of
+/// `sealed_size` bytes in all), before the rest has arrived. Chunks that are not complete in
+/// `prefix` are left out; padding may follow the message when the letter is short. kForged,
+/// kMalformed, kUnsupported.
+struct OpenedPrefix {
+  Preamble preamble;
+  std::string message;  // at most `max` bytes
+};
+[[nodiscard]] Result<OpenedPrefix> open_prefix(const SymmetricKey& payload_key,
+                                               std::uint64_t sealed_size, ByteView prefix,
+                                               std::size_t max);
+
+/// The root of a stored stream.
+[[nodiscard]] Result<Root> hash_stream(std::uint64_t sealed_size, const Source& source);
+
+}  // namespace p2pmail::core

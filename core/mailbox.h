@@ -1,0 +1,90 @@
+// What a conversation needs from a device's store, and nothing more: `net` drives this interface and
+// never knows what a Maildir is. Implemented by core/post_office, and by fakes in net's tests.
+//
+// One Mailbox serves many conversations of one thread. Nothing here blocks on the network.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/result.h"
+
+namespace p2pmail::core {
+
+/// Who is at the other end, as far as it was proved: the transport key by CURVE, the rest by a card
+/// whose device record names that transport key.
+struct Caller {
+  TransportKey transport;
+  IdentityKey identity;
+  DeviceKey device;
+};
+
+/// A queue entry claimed for one conversation; nobody else sends it while this lives. Destroying it
+/// gives the claim back.
+class OutgoingLetter {
+ public:
+  virtual ~OutgoingLetter() = default;
+  [[nodiscard]] virtual const Root& root() const = 0;
+  [[nodiscard]] virtual std::uint64_t size() const = 0;  // of the sealed stream
+  /// A new envelope for the recipient's current prekeys; at most kMaxEnvelope bytes.
+  [[nodiscard]] virtual Result<Bytes> envelope() = 0;
+  /// All of `out` from the stream at `offset`.
+  [[nodiscard]] virtual Status read(std::uint64_t offset, ByteSpan out) = 0;
+  /// Hash lists for letters of more than one block (see core/tree.h): all groups, or the leaves of
+  /// one group, concatenated.
+  [[nodiscard]] virtual Result<Bytes> groups() = 0;
+  [[nodiscard]] virtual Result<Bytes> leaves(std::uint64_t group) = 0;
+  /// The recipient's device said that the letter is safely stored: verifies the receipt and records
+  /// the delivery. kForged when it proves nothing; the entry then stays queued.
+  [[nodiscard]] virtual Status delivered(ByteView receipt) = 0;
+  /// The other side refused, or the attempt failed: recorded in words for `queue`. The entry stays
+  /// queued; whether it is tried again is the queue's business.
+  virtual void failed(const Error& why) = 0;
+};
+
+/// A letter on its way in. Destroying it before commit discards what came.
+class IncomingLetter {
+ public:
+  virtual ~IncomingLetter() = default;
+  /// A verified block, each index once, block 0 first, the rest in ascending order.
+  [[nodiscard]] virtual Status write(std::uint64_t index, ByteView block) = 0;
+};
+
+/// How an offered envelope is answered: take the letter, or it is stored already (a fresh receipt).
+struct TakeIt {
+  std::unique_ptr<IncomingLetter> letter;
+  Root root;                // what the envelope says, to be checked against the offer
+  std::uint64_t size = 0;
+};
+struct StoredAlready {
+  Bytes receipt;
+};
+using Considered = std::variant<TakeIt, StoredAlready>;
+
+class Mailbox {
+ public:
+  virtual ~Mailbox() = default;
+  /// Our own current card, encoded.
+  [[nodiscard]] virtual Bytes card() = 0;
+  /// Verifies a card from the other side and that one of its usable records names `transport`;
+  /// merges it into the address book when its identity is a peer. kForged, kMalformed.
+  [[nodiscard]] virtual Result<Caller> meet(const TransportKey& transport, ByteView card) = 0;
+  /// Claims at most `max` queued letters for this identity that this conversation has not been given
+  /// yet (`after` = how many it was given so far is not needed: a claimed or failed one is skipped
+  /// by the mailbox until the conversation ends).
+  [[nodiscard]] virtual std::vector<std::unique_ptr<OutgoingLetter>> outgoing(const Caller& caller,
+                                                                              std::size_t max) = 0;
+  /// Opens an offered envelope. kUnknownPrekey (answered with our card), kRefused (with kTimeout:
+  /// "later"), kForged, kMalformed, kNoSpace.
+  [[nodiscard]] virtual Result<Considered> consider(const Caller& caller, ByteView envelope) = 0;
+  /// Makes complete letters durable together (group commit): afterwards each is safely in the
+  /// Maildir, or an error says why not. One result per letter, in order: the signed receipt.
+  [[nodiscard]] virtual std::vector<Result<Bytes>> commit(
+      std::vector<std::unique_ptr<IncomingLetter>> letters) = 0;
+};
+
+}  // namespace p2pmail::core

@@ -1,0 +1,114 @@
+// RFC 5322 and MIME, all of it GMime's work. The only header whose source sees GMime (and glib).
+//
+// Nothing here holds a whole message in memory: composing pulls files through a bounded buffer into
+// a sink, reading seeks in a source.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/file.h"
+#include "core/letter.h"
+#include "core/result.h"
+
+namespace p2pmail::core {
+
+/// A mailbox of a header: display name (UTF-8, may be empty) and addr-spec.
+struct Mailbox5322 {
+  std::string name;
+  std::string address;
+};
+
+/// What `send` composes. Every text is UTF-8 without CR, LF or other controls (the caller checks).
+struct Draft {
+  Mailbox5322 from;
+  std::vector<Mailbox5322> to;
+  std::vector<Mailbox5322> cc;
+  std::string subject;
+  std::string message_id;  // without angle brackets
+  std::string in_reply_to;  // without angle brackets; empty = none. Also starts References.
+  std::uint64_t time = 0;  // seconds since 1970; the Date field is in the local time zone
+  int body_fd = -1;        // read to its end, streamed; -1 = empty body. Not owned
+  struct Attachment {
+    std::string path;  // for errors
+    std::string name;  // shown to the recipient: the last component of the path
+    int fd = -1;       // not owned; read to its end from where it is
+  };
+  std::vector<Attachment> attachments;
+};
+
+/// Writes the message, LF line ends, to `sink`: text/plain in UTF-8 (a body that is not UTF-8 is
+/// declared unknown-8bit), attachments with a guessed type and Content-Transfer-Encoding binary.
+/// No Bcc field ever. kIo when a file cannot be read, or the sink's error.
+[[nodiscard]] Status compose(const Draft& draft, const Sink& sink);
+
+/// The fields of a header that listing, verification and the outer header need. Decoded to UTF-8
+/// (RFC 2047), unfolded, not cleaned for a terminal. Empty when absent.
+struct HeaderFields {
+  std::vector<Mailbox5322> from;
+  std::vector<Mailbox5322> to;
+  std::vector<Mailbox5322> cc;
+  std::string subject;
+  std::string date;                // as written
+  std::uint64_t time = 0;          // of Date, seconds since 1970, 0 = none
+  std::string message_id;          // without angle brackets, as the following
+  std::string in_reply_to;
+  std::vector<std::string> references;
+};
+/// Parses the header at the start of `text` (which may end anywhere after it, or inside it: then
+/// what is there counts). nullopt when there is no header at all.
+[[nodiscard]] std::optional<HeaderFields> parse_header(std::string_view text);
+
+/// Random access to the plaintext of a message.
+struct MessageSource {
+  std::uint64_t size = 0;
+  /// Up to out.size() bytes at `offset`; 0 at the end.
+  std::function<Result<std::size_t>(std::uint64_t offset, ByteSpan out)> read;
+};
+
+/// One part of a message, depth first, numbered from 1 as `show --part` takes it.
+struct PartInfo {
+  int number = 0;
+  std::string type;       // "text/plain", lower case
+  std::string file_name;  // proposed by the sender, UTF-8, not safe; empty = none
+  bool is_attachment = false;
+  std::uint64_t encoded_size = 0;  // bytes in the message
+};
+
+/// A parsed message over a source that must outlive it. Bounds: at most 10,000 parts, nesting 64.
+class Message {
+ public:
+  [[nodiscard]] static Result<Message> parse(MessageSource source);
+  Message(Message&&) noexcept;
+  Message& operator=(Message&&) noexcept;
+  ~Message();
+
+  [[nodiscard]] const HeaderFields& header() const;
+  [[nodiscard]] const std::vector<PartInfo>& parts() const;
+  /// The text to show: all inline text/plain parts, in order, decoded to UTF-8; when there is none,
+  /// a text/html part as plain text (tags dropped, entities decoded). At most `max` bytes.
+  [[nodiscard]] std::string body_text(std::size_t max) const;
+  /// A part's content, transfer encoding removed, streamed. kNotFound for an unknown number.
+  [[nodiscard]] Status write_part(int number, const Sink& sink) const;
+  /// The whole message with every part encoded for an 8-bit reader that takes NUL for the end of a
+  /// string: binary parts become base64 (for mutt's decrypt hook).
+  [[nodiscard]] Status write_textual(const Sink& sink) const;
+
+ private:
+  struct State;
+  explicit Message(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// One header line "Name: value\n" for the outer header: values RFC 2047-encoded by GMime, folded.
+[[nodiscard]] std::string header_line(std::string_view name, std::string_view utf8_value);
+[[nodiscard]] std::string address_header_line(std::string_view name,
+                                              const std::vector<Mailbox5322>& list);
+/// An RFC 5322 date of `time` in UTC.
+[[nodiscard]] std::string rfc5322_date(std::uint64_t time);
+
+}  // namespace p2pmail::core

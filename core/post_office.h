@@ -1,0 +1,63 @@
+// The Mailbox (core/mailbox.h) of a real store: delivers what comes, hands out what is queued.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "core/envelope.h"
+#include "core/mailbox.h"
+#include "core/sealed_file.h"
+#include "core/store.h"
+
+namespace p2pmail::core {
+
+/// A message that was just delivered: what may be said about it without the store key.
+struct NewMail {
+  MessageId id;
+  IdentityKey sender;
+  std::string folder;
+  std::string subject;  // as the envelope says; not cleaned
+  std::uint64_t size = 0;
+};
+
+class PostOffice : public Mailbox {
+ public:
+  struct Options {
+    HeaderPolicy policy = HeaderPolicy::kBaseline;
+    std::uint64_t keep_free = std::uint64_t{64} << 20;  // bytes of disk left alone
+    std::function<Now()> clocks = read_clocks;
+    std::function<void(const NewMail&)> on_mail;
+    /// Only entries with these ids are handed out (send's own); empty = all that are due.
+    std::set<std::string> only;
+    /// fetch and serve: entries whose next attempt lies in the future are left alone unless the
+    /// recipient calls us.
+  };
+  /// `store` must outlive the post office and everything it hands out.
+  PostOffice(Store& store, Options options);
+  ~PostOffice() override;
+
+  [[nodiscard]] Bytes card() override;
+  [[nodiscard]] Result<Caller> meet(const TransportKey& transport, ByteView card) override;
+  [[nodiscard]] std::vector<std::unique_ptr<OutgoingLetter>> outgoing(const Caller& caller,
+                                                                      std::size_t max) override;
+  [[nodiscard]] Result<Considered> consider(const Caller& caller, ByteView envelope) override;
+  [[nodiscard]] std::vector<Result<Bytes>> commit(
+      std::vector<std::unique_ptr<IncomingLetter>> letters) override;
+
+  /// Delivers queued letters whose recipient is this identity, without a network.
+  [[nodiscard]] Status deliver_to_self();
+  /// Entries delivered (receipt seen) since construction.
+  [[nodiscard]] const std::set<std::string>& delivered() const { return delivered_; }
+
+ private:
+  class Outgoing;
+  class IncomingFile;
+  Store& store_;
+  Options options_;
+  std::set<std::string> delivered_;
+  std::set<std::string> tried_;  // failed in this process, left alone by outgoing()
+};
+
+}  // namespace p2pmail::core

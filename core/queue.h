@@ -1,0 +1,94 @@
+// The queue: what is still to be delivered, one file per letter and recipient.
+//
+//   queue/<letter>.stream     hard link to the sealed file that holds the stream (.Sent's, or its own)
+//   queue/<letter>.leaves     hash list of a letter of more than one block (32 bytes per MiB)
+//   queue/<letter>.<n>.entry  one recipient: CBOR map {"b": box under the device's queue key,
+//                             associated data "p2pmail/queue" and the file's name, "v": 1}; inside:
+//     "i" message id   "k" payload key   "l" leaves kept (bool)   "m" stream offset in the file
+//     "q" recipient's identity   "r" root   "s" subject   "t" time queued   "z" stream size
+// <letter> is 32 hex digits. An entry's file is there until its terminal state. Whoever sends an entry
+// holds flock on its file; entries are only ever created by rename and removed by unlink.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/crypto.h"
+#include "core/file.h"
+#include "core/result.h"
+#include "core/state.h"
+
+namespace p2pmail::core {
+
+struct QueueEntry {
+  std::string id;      // "<letter>.<n>"
+  std::string letter;  // 32 hex digits
+  IdentityKey recipient;
+  MessageId message;
+  Root root;
+  std::uint64_t size = 0;           // of the stream
+  std::uint64_t stream_offset = 0;  // in the stream file
+  std::uint64_t time = 0;           // queued, seconds since 1970
+  std::string subject;              // bounded, for the envelope and bounces
+  bool has_leaves = false;
+  SymmetricKey payload_key;
+};
+
+/// The right to send an entry; released when destroyed or when the process dies.
+struct Claim {
+  QueueEntry entry;
+  Fd lock;
+};
+
+class Queue {
+ public:
+  /// `key` is copied. `state` keeps the progress and must outlive the queue.
+  Queue(std::filesystem::path directory, const SymmetricKey& key, State& state);
+
+  [[nodiscard]] std::filesystem::path stream_path(const std::string& letter) const;
+  [[nodiscard]] std::filesystem::path leaves_path(const std::string& letter) const;
+  [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
+
+  /// A fresh letter name.
+  [[nodiscard]] static std::string new_letter();
+  /// Links `sealed_file` as the letter's stream and stores its leaves, durably.
+  [[nodiscard]] Status add_letter(const std::string& letter, const std::filesystem::path& sealed_file,
+                                  const std::vector<Digest>& leaves);
+  /// Two steps, so that nothing is visible before all of it can be: prepare writes and fsyncs every
+  /// entry under a temporary name, publish renames them and fsyncs the directory once.
+  [[nodiscard]] Status prepare(const std::vector<QueueEntry>& entries);
+  [[nodiscard]] Status publish(const std::vector<QueueEntry>& entries);
+  /// Removes what prepare and add_letter left, after a failure.
+  void discard(const std::string& letter);
+
+  /// All entries, oldest first. Entries that cannot be read are reported in `damaged` when given.
+  [[nodiscard]] Result<std::vector<QueueEntry>> list(std::vector<std::string>* damaged = nullptr);
+  [[nodiscard]] Result<QueueEntry> load(const std::string& id);
+  /// nullopt when somebody else has it or it is gone.
+  [[nodiscard]] Result<std::optional<Claim>> claim(const std::string& id);
+  /// Terminal: removes the entry, and the stream with the last entry of its letter.
+  [[nodiscard]] Status finish(const Claim& claim);
+  /// Counts an attempt and sets the next one: jittered exponential backoff, 30 s to 6 h.
+  void note_failure(const std::string& id, const std::string& why, std::uint64_t now);
+  [[nodiscard]] Progress progress(const std::string& id);
+
+ private:
+  std::filesystem::path directory_;
+  SymmetricKey key_;
+  State& state_;
+};
+
+/// Tells when entries appear or are released: an inotify descriptor to poll and drain.
+class QueueWatch {
+ public:
+  [[nodiscard]] static Result<QueueWatch> create(const std::filesystem::path& directory);
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  Fd fd_;
+};
+
+}  // namespace p2pmail::core

@@ -1,0 +1,102 @@
+// The sealed store file (design: "Mail at rest"): an RFC 5322 message that any mail program lists,
+// whose body is multipart/encrypted (RFC 3156's shape) with a binary second part:
+//
+//   outer header                           built by us, LF line ends
+//   --b / application/pgp-encrypted / "Version: 1"
+//   --b / application/octet-stream, Content-Transfer-Encoding: binary
+//   region head, 32 bytes: magic (16, kMagic), version (u32 1), capsule size (u32), stream size (u64),
+//                          all big-endian
+//   capsule                                sealed to the store key
+//   stream                                 the letter's stream as it came
+//   "\n--b--\n"
+//
+// The region is found by its magic, at the start of the file (the bare part, as mutt's decrypt hook
+// gives it) or right after an empty line within the first kMaxPrefix bytes: a mail program may have
+// rewritten the outer header.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "core/bytes.h"
+#include "core/file.h"
+#include "core/letter.h"
+#include "core/mime.h"
+#include "core/result.h"
+
+namespace p2pmail::core {
+
+inline constexpr std::size_t kMaxPrefix = 64 * 1024;
+inline constexpr std::size_t kRegionHead = 32;
+// Control bytes on purpose: no mail program produces them at the start of a part.
+inline constexpr std::string_view kMagic{"p2pmail-sealed\x1a\n", 16};
+
+/// Outer header policy: what the file says to whoever can read it (RFC 9788 section 3 names the
+/// first three). kNone: subjects show; kBaseline: "Subject: [...]"; kShy: also without display
+/// names and in UTC; kSealed: also without From, To, Cc.
+enum class HeaderPolicy { kNone, kBaseline, kShy, kSealed };
+
+struct OuterHeader {
+  HeaderFields fields;  // of the message inside; values are bounded and encoded again here
+  std::string authentication;  // Authentication-Results value, our own words; empty = no such field
+  MessageId id;
+  HeaderPolicy policy = HeaderPolicy::kBaseline;
+};
+/// Everything before the region head. At most kMaxPrefix bytes whatever the fields hold: long values
+/// and lists are cut.
+[[nodiscard]] std::string sealed_prefix(const OuterHeader& outer);
+
+/// Writes one sealed file in place: prefix, room for the capsule, stream, end; the capsule last, so
+/// that an unfinished file opens for nobody.
+class SealedFileWriter {
+ public:
+  /// Creates `path` (O_EXCL, 0600). `capsule_size` is exact.
+  [[nodiscard]] static Result<SealedFileWriter> create(const std::filesystem::path& path,
+                                                       std::string_view prefix,
+                                                       std::size_t capsule_size);
+  /// Stream bytes at their offset in the stream.
+  [[nodiscard]] Status write(std::uint64_t offset, ByteView bytes);
+  /// End boundary, region head, capsule; does not fsync (see sync), so that many can share one.
+  [[nodiscard]] Status finish(ByteView capsule, std::uint64_t stream_size);
+  [[nodiscard]] Status sync();
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::uint64_t stream_offset() const { return stream_offset_; }
+
+ private:
+  SealedFileWriter() = default;
+  std::filesystem::path path_;
+  Fd fd_;
+  std::size_t capsule_size_ = 0;
+  std::uint64_t region_ = 0;
+  std::uint64_t stream_offset_ = 0;
+};
+
+/// A sealed file opened for reading.
+class SealedFile {
+ public:
+  /// kMalformed when there is no region, or sizes do not fit the file; names the file.
+  [[nodiscard]] static Result<SealedFile> open(const std::filesystem::path& path);
+  [[nodiscard]] const Bytes& capsule() const { return capsule_; }
+  [[nodiscard]] std::uint64_t stream_size() const { return stream_size_; }
+  [[nodiscard]] std::uint64_t stream_offset() const { return stream_offset_; }
+  /// Valid as long as this object; for LetterOpener and hash_stream.
+  [[nodiscard]] Source source() const;
+  /// The outer header's text (empty for a bare part).
+  [[nodiscard]] const std::string& outer() const { return outer_; }
+
+ private:
+  SealedFile() = default;
+  std::filesystem::path path_;
+  Fd fd_;
+  Bytes capsule_;
+  std::string outer_;
+  std::uint64_t stream_offset_ = 0;
+  std::uint64_t stream_size_ = 0;
+};
+
+/// Reads only the outer header of a file (for listing): at most kMaxPrefix bytes.
+[[nodiscard]] Result<std::string> read_outer(const std::filesystem::path& path);
+/// The value of our P2pmail-Id field in an outer header.
+[[nodiscard]] std::optional<MessageId> id_in(std::string_view outer);
+
+}  // namespace p2pmail::core

@@ -1,0 +1,86 @@
+// What a store remembers besides mail, in SQLite: peers with their cards, progress of the queue, and
+// the index of the journal. The only header whose source sees SQLite.
+//
+// state.db  WAL, synchronous=FULL: peers (truth), progress of attempts (may be lost)
+// seen.db   WAL, synchronous=NORMAL: index of the journal, caught up or rebuilt from it
+// Several processes use both at once; every wait for a lock is bounded (5 seconds, then kBusy).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/card.h"
+#include "core/result.h"
+
+namespace p2pmail::core {
+
+struct Peer {
+  IdentityKey identity;
+  std::string petname;  // unique; empty: not in the address book, only a card we have seen
+  bool blocked = false;
+  bool verified = false;
+  std::uint64_t added = 0;  // seconds since 1970
+  std::optional<Card> card;
+};
+
+/// kUsage unless 1 to 64 bytes of UTF-8 without controls, blanks, '@', ',', ':', '<', '>', '"', '/',
+/// and not starting with '-' or '.'.
+[[nodiscard]] Status check_petname(std::string_view name);
+
+struct Progress {
+  std::uint64_t attempts = 0;
+  std::uint64_t next_attempt = 0;  // seconds since 1970
+  std::string last_error;          // in words, may be empty
+};
+
+class State {
+ public:
+  /// Creates the files when they are missing. kMalformed when one is damaged (named).
+  [[nodiscard]] static Result<State> open(const std::filesystem::path& directory);
+  State(State&&) noexcept;
+  State& operator=(State&&) noexcept;
+  ~State();
+
+  // Peers.
+  [[nodiscard]] Result<std::vector<Peer>> peers();  // with a petname, sorted by it
+  [[nodiscard]] Result<std::optional<Peer>> find_peer(std::string_view petname);
+  [[nodiscard]] Result<std::optional<Peer>> find_peer(const IdentityKey& identity);
+  /// kExists when the petname belongs to another identity or the identity has another petname.
+  [[nodiscard]] Status add_peer(std::string_view petname, const IdentityKey& identity,
+                                std::uint64_t now);
+  [[nodiscard]] Status remove_peer(const IdentityKey& identity);
+  [[nodiscard]] Status rename_peer(const IdentityKey& identity, std::string_view petname);
+  [[nodiscard]] Status set_blocked(const IdentityKey& identity, bool blocked);
+  /// Merges into the card that is there (core/card.h: highest sequence wins). For anybody whose row
+  /// exists or `create` is true.
+  [[nodiscard]] Result<MergeOutcome> merge_peer_card(const Card& card, bool create);
+
+  // Progress of queue entries, by entry id.
+  [[nodiscard]] Result<Progress> progress(const std::string& entry);
+  [[nodiscard]] Status set_progress(const std::string& entry, const Progress& progress);
+  [[nodiscard]] Status forget_progress(const std::string& entry);
+
+  // Index of the journal.
+  struct SeenRow {
+    Digest key;
+    std::string folder;
+    std::string unique;
+  };
+  [[nodiscard]] Result<std::uint64_t> journal_offset();
+  /// Adds rows and moves the offset in one transaction.
+  [[nodiscard]] Status index_journal(const std::vector<SeenRow>& rows, std::uint64_t offset);
+  [[nodiscard]] Status clear_journal_index();
+  [[nodiscard]] Result<std::optional<SeenRow>> find_seen(const Digest& key);
+  [[nodiscard]] Result<std::optional<SeenRow>> find_seen_file(const std::string& unique);
+
+ private:
+  struct Impl;
+  explicit State(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace p2pmail::core

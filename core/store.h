@@ -1,0 +1,91 @@
+// The store of one identity on one device: keys, card, Maildir, queue, journal, state, under one
+// directory:
+//
+//   keys/{identity,device,store,store.pub}   card   mail/   queue/   journal   state.db   seen.db
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/card.h"
+#include "core/journal.h"
+#include "core/keys.h"
+#include "core/maildir.h"
+#include "core/queue.h"
+#include "core/result.h"
+#include "core/state.h"
+
+namespace p2pmail::core {
+
+struct Paths {
+  std::filesystem::path root;
+  [[nodiscard]] std::filesystem::path identity_key() const { return root / "keys/identity"; }
+  [[nodiscard]] std::filesystem::path device_keys() const { return root / "keys/device"; }
+  [[nodiscard]] std::filesystem::path store_key() const { return root / "keys/store"; }
+  [[nodiscard]] std::filesystem::path store_public() const { return root / "keys/store.pub"; }
+  [[nodiscard]] std::filesystem::path card() const { return root / "card"; }
+  [[nodiscard]] std::filesystem::path mail() const { return root / "mail"; }
+  [[nodiscard]] std::filesystem::path queue() const { return root / "queue"; }
+  [[nodiscard]] std::filesystem::path journal() const { return root / "journal"; }
+};
+
+struct CreateOptions {
+  std::string name;                         // display name, may be empty
+  const SecretBytes* passphrase = nullptr;  // null = keys in the open, at the user's word
+  KdfCost cost;
+};
+/// A new identity, device and store. kExists when there is any key already. The directory of keys
+/// appears by one rename, so that an interrupted call leaves no half of an identity.
+[[nodiscard]] Result<IdentityKey> create_store(const Paths& paths, const CreateOptions& options,
+                                               const Now& now);
+/// Re-seals keys/identity and keys/store. May be run again after an interruption: a key that opens
+/// with the new passphrase already is left as it is. Null = no passphrase.
+[[nodiscard]] Status change_passphrase(const Paths& paths, const SecretBytes* old_passphrase,
+                                       const SecretBytes* new_passphrase, const KdfCost& cost);
+
+class Store {
+ public:
+  /// kConfig ("no identity here", hint "p2pmail keygen") when there is none. Recovers interrupted
+  /// deliveries.
+  [[nodiscard]] static Result<std::unique_ptr<Store>> open(const Paths& paths, const Now& now);
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  [[nodiscard]] const Paths& paths() const { return paths_; }
+  [[nodiscard]] const IdentityKey& identity() const { return device_.identity; }
+  [[nodiscard]] const DeviceKeys& device() const { return device_; }
+  [[nodiscard]] const Card& card() const { return card_; }
+  [[nodiscard]] const StoreKey& store_public() const { return store_public_; }
+  [[nodiscard]] Maildir& maildir() { return maildir_; }
+  [[nodiscard]] State& state() { return state_; }
+  [[nodiscard]] Journal& journal() { return journal_; }
+  [[nodiscard]] Queue& queue() { return queue_; }
+
+  /// Reads keys and card again when another process has replaced them. True when it has.
+  [[nodiscard]] Result<bool> refresh();
+  /// Prekey rotation and erasure (core/keys.h), then a new device record if one is due. Serialised
+  /// between processes; a busy lock is not an error (somebody else does it).
+  [[nodiscard]] Status upkeep(const Now& now);
+  /// Publishes these endpoints in a new device record; nothing happens when they are the current ones.
+  [[nodiscard]] Status advertise(const std::vector<Endpoint>& endpoints, const Now& now);
+  /// Opens keys/store. kLocked, kWrongPassphrase.
+  [[nodiscard]] Result<AgreeSecret> unlock(const SecretBytes* passphrase) const;
+
+ private:
+  Store(Paths paths, DeviceKeys device, Card card, StoreKey store_public, State state);
+  [[nodiscard]] Status publish_record(DeviceRecord record);
+  Paths paths_;
+  DeviceKeys device_;
+  Card card_;
+  StoreKey store_public_;
+  Maildir maildir_;
+  State state_;
+  Journal journal_;
+  Queue queue_;
+  std::string stamp_;  // identity and mtime of key and card files, for refresh
+};
+
+}  // namespace p2pmail::core

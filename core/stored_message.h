@@ -1,0 +1,58 @@
+// Reading mail at rest: opens a sealed file, checks what it claims, gives its plaintext.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/capsule.h"
+#include "core/mime.h"
+#include "core/sealed_file.h"
+#include "core/store.h"
+
+namespace p2pmail::core {
+
+class StoredMessage {
+ public:
+  /// kForged (the capsule proves nothing), kMalformed, kNotFound; errors name the file.
+  [[nodiscard]] static Result<StoredMessage> open(const std::filesystem::path& path,
+                                                  const AgreeSecret& store_secret,
+                                                  const StoreKey& store_public, const Card& own);
+  [[nodiscard]] const Capsule& capsule() const { return *capsule_; }
+  /// Hashes the whole stream: kForged when it is not the letter that was delivered.
+  [[nodiscard]] Status verify_stream() const;
+  /// The plaintext message; valid as long as this object, which must not move meanwhile.
+  [[nodiscard]] Result<MessageSource> source();
+
+ private:
+  StoredMessage() = default;
+  std::unique_ptr<Capsule> capsule_;
+  std::unique_ptr<SealedFile> file_;
+  std::unique_ptr<LetterOpener> opener_;
+};
+
+/// One line of `ls`. Without the store key only what the outer header says is known.
+struct Listed {
+  MailFile file;
+  std::string id;         // 40 hex digits; empty when the file is not one of ours
+  std::uint64_t time = 0; // delivered
+  bool locked = true;     // outer header only
+  std::string subject;    // not cleaned
+  IdentityKey sender;     // all zero when not known
+  std::string from;       // outer header's From (not evidence), not cleaned
+  std::string to;         // outer header's To
+  Verdict verdict = Verdict::kMismatch;
+  std::string damage;     // what is wrong with the file; empty = nothing
+};
+/// All messages of a folder, oldest first. `store_secret` null = locked.
+[[nodiscard]] Result<std::vector<Listed>> list_folder(Store& store, const std::string& folder,
+                                                      const AgreeSecret* store_secret);
+/// Cheap: only file and id, from the outer headers, of one folder or (empty) all of them.
+[[nodiscard]] Result<std::vector<Listed>> list_ids(Store& store, const std::string& folder);
+/// A message named as git names commits: a prefix (at least 4 digits) of an id, unambiguous; "@" the
+/// newest of the inbox, "@~N" the one N before; "FOLDER/@~N" of that folder. kNotFound; kUsage when
+/// ambiguous (says between what).
+[[nodiscard]] Result<Listed> resolve_message(Store& store, std::string_view name);
+
+}  // namespace p2pmail::core

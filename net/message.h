@@ -1,0 +1,69 @@
+// Messages of the protocol: one CBOR head frame (strict, core/cbor.h, at most kMaxHead) and at most
+// one body frame (at most kMaxBody). Bytes only; no sockets.
+//
+//   verb "v"  other head fields                       body            meaning
+//   hello     "p" 1 (protocol), "c" credit            card            first from both sides, once
+//   offer     "n", "r" root, "z" size, "i" bool       envelope, and with "i" the whole letter after it:
+//             "e" size of the envelope in the body
+//   take      "n"                                     -               send it (asked for hash lists first)
+//   want      "n", "g" group + 1, or 0 for groups     -               ask for a hash list
+//   hashes    "n", "g"                                concatenated    its answer
+//   block     "n", "b" index                          block           in ascending order
+//   credit    "n", "c" blocks more                    -               receiver can take that many more
+//   stored    "n"                                     receipt         safely stored
+//   error     "n" (0 = the conversation), "k" kind, "t" text          a refusal; with kind
+//             "unknown-prekey" the body is the receiver's current card
+//   bye       -                                       -               I have nothing more to send
+//
+// "n" is the offer's number, chosen by the offerer, ascending from 1 in each direction.
+// Kinds: unknown-prekey, later, refused, too-large, no-space, forged, malformed, unsupported,
+// internal. Texts are at most 200 bytes and never shown uncleaned.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/bytes.h"
+#include "core/result.h"
+
+namespace p2pmail::net {
+
+inline constexpr std::size_t kMaxHead = 1024;
+inline constexpr std::size_t kMaxInline = 64 * 1024;         // letter bytes inside an offer
+inline constexpr std::size_t kMaxBody = (1024 + 256) * 1024;  // a block, or envelope and letter
+
+enum class Verb { kHello, kOffer, kTake, kWant, kHashes, kBlock, kCredit, kStored, kError, kBye };
+enum class Kind {
+  kUnknownPrekey, kLater, kRefused, kTooLarge, kNoSpace, kForged, kMalformed, kUnsupported,
+  kInternal
+};
+
+/// One message. Fields that a verb does not use are zero and are not on the wire.
+struct Message {
+  Verb verb = Verb::kBye;
+  std::uint64_t number = 0;    // "n"
+  std::uint64_t protocol = 1;  // hello
+  std::uint64_t credit = 0;    // hello: offers it takes before it answered; credit: blocks
+  core::Root root;             // offer
+  std::uint64_t size = 0;      // offer
+  bool inlined = false;        // offer
+  std::uint64_t envelope_size = 0;  // offer
+  std::uint64_t index = 0;     // block "b", want/hashes "g"
+  Kind kind = Kind::kInternal;  // error
+  std::string text;            // error
+  core::Bytes body;            // empty = no body frame
+};
+
+/// The two frames as they go on the wire.
+struct Frames {
+  core::Bytes head;
+  core::Bytes body;  // empty = one frame only
+};
+[[nodiscard]] Frames encode_message(Message message);
+/// kMalformed for anything that breaks the table above or a bound; kUnsupported for protocol != 1.
+[[nodiscard]] core::Result<Message> decode_message(core::ByteView head, core::ByteView body);
+
+[[nodiscard]] Kind kind_of(core::Code code);
+[[nodiscard]] core::Error error_of(Kind kind, const std::string& text);
+
+}  // namespace p2pmail::net

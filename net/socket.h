@@ -1,0 +1,117 @@
+// ZeroMQ with the rules of this project: CURVE always, ZAP always, linger set, sizes bounded, every
+// wait bounded, EINTR an ordinary answer. The only header whose source sees zmq.
+//
+// The context is made before its sockets and outlives them.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/endpoint.h"
+#include "core/result.h"
+#include "core/secret.h"
+#include "net/message.h"
+
+namespace p2pmail::net {
+
+class Context {
+ public:
+  Context();
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+ private:
+  friend class Dealer;
+  friend class Router;
+  friend class Poller;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Frames as they came; `from` is the routing id for a Router, `transport` its CURVE key.
+struct Incoming {
+  core::Bytes from;
+  core::TransportKey transport;
+  std::string peer_address;  // "Peer-Address" metadata, for bounds per address
+  Frames frames;
+};
+
+/// One conversation that we dial.
+class Dealer {
+ public:
+  /// `own` null = a one-time CURVE key. kUnavailable when the endpoint cannot be used.
+  static core::Result<Dealer> connect(Context& context, const core::Endpoint& endpoint,
+                                      const core::TransportKey& server,
+                                      const core::AgreeSecret* own);
+  Dealer(Dealer&&) noexcept;
+  Dealer& operator=(Dealer&&) noexcept;
+  ~Dealer();
+  /// False when the pipe is full: try again after a poll for output.
+  [[nodiscard]] core::Result<bool> send(const Frames& frames);
+  /// nullopt when nothing is waiting. More than two frames, or frames over the bounds, are an error.
+  [[nodiscard]] core::Result<std::optional<Frames>> receive();
+  /// What the monitor saw: connection refused, handshake failed, disconnected; nullopt = all is well
+  /// so far. Once the handshake succeeded `connected` is true.
+  [[nodiscard]] std::optional<core::Error> trouble();
+  [[nodiscard]] bool connected() const;
+
+ private:
+  friend class Poller;
+  Dealer();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The listening side with its ZAP handler (accepts every CURVE client; its key is the User-Id).
+class Router {
+ public:
+  static core::Result<Router> create(Context& context, const core::AgreeSecret& own);
+  Router(Router&&) noexcept;
+  Router& operator=(Router&&) noexcept;
+  ~Router();
+  /// Answers the endpoint that was bound, with the port the system chose for port 0. kUnavailable
+  /// ("address in use", "cannot assign address").
+  core::Result<core::Endpoint> bind(const core::Endpoint& listen);
+  [[nodiscard]] core::Result<bool> send(const core::Bytes& to, const Frames& frames);
+  /// Messages of the wrong shape are dropped here and counted; the answer skips them.
+  [[nodiscard]] core::Result<std::optional<Incoming>> receive();
+  /// Answers pending ZAP requests; never blocks.
+  void serve_zap();
+
+ private:
+  friend class Poller;
+  Router();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Waits for any of the registered things. Registration is by reference and must be renewed for
+/// every wait (add..., wait, then clear()).
+class Poller {
+ public:
+  void add(Dealer& dealer, bool output);
+  void add(Router& router, bool output);
+  void add(int fd);  // readable
+  /// True when something is ready before `timeout`; EINTR counts as ready. `fd_ready` tells which of
+  /// the plain descriptors is readable.
+  [[nodiscard]] core::Result<bool> wait(std::chrono::milliseconds timeout);
+  [[nodiscard]] bool fd_ready(int fd) const;
+  void clear();
+
+ private:
+  struct Item {
+    void* socket = nullptr;
+    int fd = -1;
+    bool output = false;
+    short seen = 0;
+  };
+  std::vector<Item> items_;
+};
+
+}  // namespace p2pmail::net
