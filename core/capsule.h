@@ -4,12 +4,13 @@
 // associated data) under keyed BLAKE2b-256 ("p2pmail/capsule", key = X25519(ephemeral, store), over
 // ephemeral and store key). Plaintext = CBOR map, at most kMaxCapsule:
 //   "b" the envelope's signed body (empty for one's own sent mail)   "d" device that stored it
-//   "f" folder asked for by the address (text)   "h" the envelope's header hash
+//   "f" folder asked for by the address (text, at most 64 bytes)   "h" the envelope's header hash
 //   "i" message id (20)   "k" payload key   "n" sender's identity   "r" root
 //   "s" signature by "d" under "p2pmail/verdict" over BLAKE2b-256 ("p2pmail/verdict") of the CBOR
 //       map without "s"
-//   "su" subject (text)   "t" time stored   "v" verdict   "x" Bcc recipients of one's own sent mail
-//   (list of identity keys)   "y" 1 (version)   "z" size of the sealed stream
+//   "su" subject (text, at most 256 bytes)   "t" time stored   "v" verdict
+//   "x" Bcc recipients of one's own sent mail (list of identity keys, at most 1,024)
+//   "y" 1 (version)   "z" size of the sealed stream
 //
 // Anybody can write a file for the store's public key; nobody can fabricate a sender: open_capsule
 // verifies the storing device's signature, and verify_capsule the sender's.
@@ -26,6 +27,8 @@
 namespace p2pmail::core {
 
 inline constexpr std::size_t kMaxCapsule = 160 * 1024;
+inline constexpr std::size_t kMaxFolder = 64;  // bytes of UTF-8
+inline constexpr std::size_t kMaxBcc = 1024;
 
 enum class Verdict : std::uint8_t {
   kSent = 0,      // our own copy of what we sent
@@ -36,6 +39,7 @@ enum class Verdict : std::uint8_t {
   kSelf = 5,      // signed by this identity
 };
 
+/// Subject and folder are fitted to their bounds on sealing (fit_text).
 struct Capsule {
   MessageId id;
   Root root;
@@ -57,7 +61,8 @@ struct Capsule {
                                    const Root& root);
 /// How many bytes seal_capsule will give, so that room can be left at the front of a file.
 [[nodiscard]] std::size_t sealed_capsule_size(const Capsule& capsule);
-/// Signs with the storing device (whose key becomes "d") and seals to the store key.
+/// Signs with the storing device (whose key becomes "d") and seals to the store key. kMalformed when
+/// a bound is exceeded, kForged for a store key of small order.
 [[nodiscard]] Result<Bytes> seal_capsule(const Capsule& capsule, const StoreKey& store,
                                          const DeviceKeys& device);
 /// kForged when it does not open or the signature does not fit; kMalformed; kUnsupported.
@@ -65,7 +70,8 @@ struct Capsule {
                                            const StoreKey& store);
 /// Checks that the capsule proves its sender: the storing device is one of `own` card's devices
 /// (tombstoned ones count, it was ours), the signed body verifies, names us as the recipient and
-/// this root, size and payload key; the id is the derived one. kForged otherwise.
+/// this root, size and payload key; the id is the derived one. Of one's own sent mail (no signed
+/// body, sender = `own`) the storing device's signature is the proof. kForged otherwise.
 [[nodiscard]] Status verify_capsule(const Capsule& capsule, const Card& own);
 
 }  // namespace p2pmail::core

@@ -1,11 +1,12 @@
 // Envelopes: small, one per recipient identity. Opens one letter for that identity's devices and
 // proves who sent it.
 //
-// Envelope = CBOR map {"b": sealed body, "h": header}, at most 64 KiB.
+// Envelope = CBOR map {"b": sealed body, "h": header}, at most kMaxEnvelope.
 // Header = CBOR map:
-//   "c" commitment to the envelope key: BLAKE2b-256, "p2pmail/envcommit", of the key
+//   "c" commitment to the envelope key: BLAKE2b-256, "p2pmail/envcmt", of the key
 //   "e" ephemeral X25519 key (32)   "n" envelope salt (16)
-//   "s" stanzas: 64 bytes each, their number a power of two, 4 to 64   "v" 1 (suite)
+//   "s" stanzas: one byte string, 64 bytes each, their number a power of two, 4 to 64
+//   "v" 1 (suite)
 // For each prekey one stanza: 48 bytes = keyed BLAKE2b ("p2pmail/stanza", key = X25519(ephemeral,
 // prekey), over ephemeral, prekey, salt), of which 16 are the stanza's tag and 32 the wrap key; the
 // stanza is the tag and the envelope key sealed with ChaCha20-Poly1305 under the wrap key (nonce
@@ -16,12 +17,14 @@
 // sending device under "p2pmail/envelope" over BLAKE2b-256 "p2pmail/envhead" of the header, then
 // the body's bytes. Body = CBOR map:
 //   "c" sender's card (byte string)      "d" sending device     "f" sender's identity
-//   "k" payload key (32)   "m" commitment to it: BLAKE2b-256 "p2pmail/paycommit"
-//   "r" letter root   "s" subject (text, at most 256 bytes, may be cut)   "t" time
-//   "to" recipient's identity   "v" 1   "z" letter size
+//   "k" payload key (32)   "m" commitment to it: BLAKE2b-256 "p2pmail/paycmt"
+//   "r" letter root   "s" subject (text, at most 256 bytes, may be cut)
+//   "t" time (at most kMaxTime)   "to" recipient's identity   "v" 1
+//   "z" letter size (one that plain_size accepts)
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/bytes.h"
@@ -36,7 +39,11 @@ inline constexpr std::size_t kMaxEnvelope = 128 * 1024;  // a card of 64 KiB fit
 inline constexpr std::size_t kMaxSubject = 256;          // bytes of UTF-8
 inline constexpr std::size_t kMaxStanzas = 64;
 
-/// What the sender says and signs.
+/// A text as the formats here take it: controls and invalid UTF-8 replaced (clean_line) when there
+/// are any, then cut to `max` bytes between characters.
+[[nodiscard]] std::string fit_text(std::string_view text, std::size_t max);
+
+/// What the sender says and signs. The subject is fitted to kMaxSubject on sealing.
 struct EnvelopeBody {
   IdentityKey sender;
   DeviceKey sender_device;
@@ -53,7 +60,8 @@ struct EnvelopeBody {
 /// conversation it may serve many envelopes, each with its own salt.
 using Ephemeral = AgreePair;
 
-/// Seals for these prekeys (1 to kMaxStanzas). kForged for a prekey of small order.
+/// Seals for these prekeys (1 to kMaxStanzas). kForged for a prekey of small order, kMalformed when
+/// a number or size is out of bounds.
 [[nodiscard]] Result<Bytes> seal_envelope(const EnvelopeBody& body,
                                           std::span<const PrekeyPublic> prekeys,
                                           const Ephemeral& ephemeral,
@@ -67,7 +75,7 @@ struct OpenedEnvelope {
   Card card;             // the sender's, verified, of body.sender
   Digest header_hash;    // "p2pmail/envhead"
   Digest envelope_hash;  // "p2pmail/envelope" of the whole envelope, for the receipt
-  Bytes signed_body;     // the CBOR {"b","s"}: what a capsule keeps
+  Bytes signed_body;     // the CBOR {"b","s"}: what a capsule keeps. Holds the payload key
   bool device_buried = false;  // the sending device is tombstoned: to .Requests
 };
 /// kUnknownPrekey when no prekey of `keys` fits a stanza; kForged, kMalformed, kUnsupported.
@@ -75,7 +83,8 @@ struct OpenedEnvelope {
 /// the sender's roster (a tombstoned one is reported, not refused).
 [[nodiscard]] Result<OpenedEnvelope> open_envelope(ByteView envelope, const DeviceKeys& keys);
 [[nodiscard]] Digest hash_envelope(ByteView envelope);
-/// Verifies a kept signed body again (for `show`): signature, card, recipient.
+/// Verifies a kept signed body again (for `show`): signature, card, recipient. The answer's
+/// envelope_hash stays zero: the envelope is gone.
 [[nodiscard]] Result<OpenedEnvelope> verify_signed_body(ByteView signed_body,
                                                         const Digest& header_hash,
                                                         const IdentityKey& recipient);

@@ -28,10 +28,15 @@ inline constexpr std::size_t kChunkPlain = 65520;
 inline constexpr std::size_t kChunkSealed = 65536;
 inline constexpr std::size_t kMinPlain = 4096;
 
+inline constexpr std::size_t kMaxPreamble = 1024;
+/// The end of the year 9999: no time in any format is later, so that every date can be printed.
+inline constexpr std::uint64_t kMaxTime = 253402300799;
+
 /// Smallest PADME size that holds `size` bytes, at least kMinPlain.
 [[nodiscard]] std::uint64_t padded_size(std::uint64_t size);
 /// Size of the sealed stream for `plain` bytes of plaintext (> 0), and back. kMalformed when no
-/// plaintext has that size.
+/// plaintext has that size, or it is above kMaxLetterSize. Results that would overflow are
+/// UINT64_MAX, here and in padded_size.
 [[nodiscard]] std::uint64_t sealed_size(std::uint64_t plain);
 [[nodiscard]] Result<std::uint64_t> plain_size(std::uint64_t sealed);
 
@@ -48,7 +53,8 @@ using Sink = std::function<Status(ByteView)>;
 using Source = std::function<Status(std::uint64_t offset, ByteSpan out)>;
 
 /// Seals a message as it comes, in constant memory. A failure of the sink ends it; an interrupted
-/// sealing is discarded, never resumed with the same key.
+/// sealing is discarded, never resumed with the same key. kMalformed when the letter would exceed
+/// kMaxLetterSize, or the preamble breaks its bounds (said by the first write or finish).
 class LetterSealer {
  public:
   LetterSealer(const SymmetricKey& payload_key, const Preamble& preamble, Sink sink);
@@ -64,7 +70,9 @@ class LetterSealer {
 
  private:
   [[nodiscard]] Status fill(ByteView plain);
+  [[nodiscard]] Status fill_end();
   [[nodiscard]] Status flush_chunk(bool last);
+  Status state_;  // the first failure stays
   SymmetricKey key_;
   Sink sink_;
   SecretBytes chunk_;
@@ -76,12 +84,15 @@ class LetterSealer {
   TreeHasher tree_;
 };
 
+struct OpenedPrefix;
+
 /// Opens a stored letter: random access, one chunk in memory. Whether the stream has its root is
 /// verified apart (hash_stream), because a reader of the first lines should not hash 10 GiB.
 class LetterOpener {
  public:
-  /// Reads the last chunk (true size, truncation) and the first (preamble). kForged when a chunk
-  /// does not open; kMalformed when preamble, padding size or trailer break a rule; kUnsupported.
+  /// Reads the first chunk (preamble) and the last (true size, truncation). kForged when a chunk
+  /// does not open; kMalformed when preamble, padding size or trailer break a rule, or the padding
+  /// in the last chunk is not zero; kUnsupported.
   [[nodiscard]] static Result<LetterOpener> open(const SymmetricKey& payload_key,
                                                  std::uint64_t sealed_size, Source source);
   [[nodiscard]] const Preamble& preamble() const { return preamble_; }
@@ -91,7 +102,12 @@ class LetterOpener {
 
  private:
   LetterOpener(const SymmetricKey& key, std::uint64_t plain, Source source);
+  friend Result<OpenedPrefix> open_prefix(const SymmetricKey&, std::uint64_t, ByteView,
+                                          std::size_t);
   [[nodiscard]] Status load_chunk(std::uint64_t number);
+  [[nodiscard]] Status read_plain(std::uint64_t offset, ByteSpan out);
+  [[nodiscard]] Status read_preamble();
+  [[nodiscard]] Status read_trailer();
   SymmetricKey key_;
   std::uint64_t plain_ = 0;
   Source source_;
@@ -106,8 +122,8 @@ class LetterOpener {
 
 /// The first bytes of the message from the first block alone (a prefix of the sealed stream of
 /// `sealed_size` bytes in all), before the rest has arrived. Chunks that are not complete in
-/// `prefix` are left out; padding may follow the message when the letter is short. kForged,
-/// kMalformed, kUnsupported.
+/// `prefix` are left out; it needs the first. Padding may follow the message when its end lies in
+/// the prefix but the trailer does not. kForged, kMalformed, kUnsupported.
 struct OpenedPrefix {
   Preamble preamble;
   std::string message;  // at most `max` bytes

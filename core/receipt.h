@@ -3,7 +3,7 @@
 //
 // CBOR map {"b": body, "s": signature}, context "p2pmail/receipt". Body = CBOR map:
 //   "d" receiving device   "e" envelope hash   "f" sender's identity   "o" outcome (0 stored)
-//   "r" root   "t" time   "to" recipient's identity   "v" 1
+//   "r" root   "t" time (at most kMaxTime)   "to" recipient's identity   "v" 1
 #pragma once
 
 #include "core/bytes.h"

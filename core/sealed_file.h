@@ -16,6 +16,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "core/bytes.h"
@@ -33,7 +34,7 @@ inline constexpr std::string_view kMagic{"p2pmail-sealed\x1a\n", 16};
 
 /// Outer header policy: what the file says to whoever can read it (RFC 9788 section 3 names the
 /// first three). kNone: subjects show; kBaseline: "Subject: [...]"; kShy: also without display
-/// names and in UTC; kSealed: also without From, To, Cc.
+/// names and in UTC; kSealed: also without From, To, Cc and what names the signer.
 enum class HeaderPolicy { kNone, kBaseline, kShy, kSealed };
 
 struct OuterHeader {
@@ -66,6 +67,7 @@ class SealedFileWriter {
   SealedFileWriter() = default;
   std::filesystem::path path_;
   Fd fd_;
+  std::string boundary_;  // read from the prefix; empty for a bare part
   std::size_t capsule_size_ = 0;
   std::uint64_t region_ = 0;
   std::uint64_t stream_offset_ = 0;

@@ -30,6 +30,7 @@ inline constexpr std::uint64_t kBlockCredit = 4;
 inline constexpr std::size_t kOfferWindow = 64;       // our unanswered offers
 inline constexpr std::size_t kMaxOpenOffers = 64;     // the other side's unanswered offers
 inline constexpr std::uint64_t kIdleSeconds = 30;     // without a message: the conversation ends
+inline constexpr std::uint64_t kBulkIdleSeconds = 300;  // the same while blocks flow: 1 MiB on a slow link
 inline constexpr std::uint64_t kHelloSeconds = 10;
 
 /// What a driver or command may want to know, in order of happening.
@@ -50,6 +51,9 @@ class Session {
     core::TransportKey transport;
     std::optional<core::IdentityKey> expected;
     bool push = true;  // false: only meet (to get a card)
+    /// False when the driver will try another place: an end before meeting then gives the claimed
+    /// letters back instead of marking them failed.
+    bool last_chance = true;
   };
   Session(core::Mailbox& mailbox, Options options, std::uint64_t now);
   ~Session();
@@ -83,18 +87,86 @@ class Session {
  private:
   struct Sending;
   struct Receiving;
+  /// What a bulk letter that we refused half-way may still have in flight.
+  struct Dropped {
+    std::uint64_t blocks = 0;
+    bool hashes = false;
+  };
+
+  // net/session.cpp: the conversation as a whole.
+  void dispatch(Message& message);
+  void handle_hello(const Message& message);
+  void handle_error(const Message& message);
+  void handle_bye();
+  void say_hello();
+  void fail(const core::Error& why, bool tell);
+  void violation(const std::string& why);
+  void give_up_letters(const core::Error& why);
+  void note(Event::Kind kind, const core::Root& root, const core::Error& error);
+  [[nodiscard]] Message make_bye();
+
+  // net/session_send.cpp: our offers.
+  [[nodiscard]] bool claim();
+  [[nodiscard]] std::optional<Message> next_hashes();
+  [[nodiscard]] std::optional<Message> next_offer();
+  [[nodiscard]] std::optional<Message> next_block();
+  [[nodiscard]] bool fits_window(const Sending& sending) const;
+  [[nodiscard]] core::Result<Message> make_offer(Sending& sending);
+  [[nodiscard]] bool may_say_bye() const;
+  void handle_take(const Message& message);
+  void handle_want(const Message& message);
+  void handle_credit(const Message& message);
+  void handle_stored(const Message& message);
+  void handle_refusal(const Message& message);
+  void give_up(std::unique_ptr<Sending> sending, const core::Error& why, Event::Kind kind);
+  [[nodiscard]] bool offer_again(std::unique_ptr<Sending>& sending, const Message& message);
+
+  // net/session_receive.cpp: theirs.
+  void handle_offer(const Message& message);
+  void handle_hashes(const Message& message);
+  void handle_block(const Message& message);
+  [[nodiscard]] bool on_its_way(const core::Root& root);
+  void accept(const Message& offer, core::TakeIt taken);
+  void accept_inline(std::uint64_t number, Receiving& receiving, core::ByteView letter);
+  void activate();
+  void advance(std::uint64_t number, Receiving& receiving);
+  void request_hashes(std::uint64_t number, Receiving& receiving);
+  void complete(std::uint64_t number, Receiving& receiving);
+  void refuse(std::uint64_t number, const core::Error& why);
+  void drop(std::uint64_t number, const core::Error& why);
+  void answer(std::uint64_t number, const core::Root& root, core::Result<core::Bytes> receipt);
+  void count_needless_offer();
+  void reply(Verb verb, std::uint64_t number, std::uint64_t value);
+
   core::Mailbox& mailbox_;
   Options options_;
   bool ended_ = false;
   std::optional<core::Caller> caller_;
   core::Bytes peer_card_;
   std::optional<core::Error> failure_;
-  std::map<std::uint64_t, std::unique_ptr<Sending>> sending_;
-  std::map<std::uint64_t, std::unique_ptr<Receiving>> receiving_;
   std::deque<Message> control_;
   std::deque<Event> events_;
+  std::uint64_t started_ = 0;
   std::uint64_t last_heard_ = 0;
-  // The implementation adds what it needs.
+  bool hello_said_ = false;
+  bool bye_said_ = false;
+  bool bye_heard_ = false;
+
+  std::map<std::uint64_t, std::unique_ptr<Sending>> sending_;  // offered, not answered
+  std::deque<std::unique_ptr<Sending>> waiting_;               // claimed, not offered yet
+  std::set<core::Root> tried_;  // failed in this conversation: not offered again
+  std::uint64_t next_number_ = 1;
+  std::uint64_t window_ = kOfferWindow;
+  std::uint64_t inline_in_flight_ = 0;  // bytes
+  bool exhausted_ = false;              // the mailbox had nothing more when we last asked
+
+  std::map<std::uint64_t, std::unique_ptr<Receiving>> receiving_;  // not answered
+  std::map<std::uint64_t, Dropped> dropped_;
+  std::uint64_t last_offer_ = 0;   // the highest number that the other side used
+  std::uint64_t in_transfer_ = 0;  // the number of the bulk letter whose blocks come, or 0
+  std::size_t needless_ = 0;  // offers refused, or of letters that we have
+  std::size_t ready_ = 0;  // complete, waiting for flush
+  std::uint64_t ready_bytes_ = 0;
 };
 
 }  // namespace p2pmail::net

@@ -1,0 +1,103 @@
+#include "cmd/env.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "core/file.h"
+#include "core/text.h"
+
+namespace p2pmail::cmd {
+
+using core::Code;
+using core::Error;
+using core::Status;
+
+namespace {
+
+// An inherited descriptor may be non-blocking: then we wait for it instead of losing output.
+bool wait_writable(int fd) {
+  pollfd item{fd, POLLOUT, 0};
+  return poll(&item, 1, -1) >= 0 || errno == EINTR;
+}
+
+/// 0 or the errno that ended it.
+int write_all(int fd, core::ByteView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(fd, bytes.data(), bytes.size());
+    if (count >= 0) {
+      bytes = bytes.subspan(static_cast<std::size_t>(count));
+    } else if (errno == EAGAIN && wait_writable(fd)) {
+      continue;
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+Status Env::open_store() {
+  if (store_) return {};
+  auto opened = core::Store::open(paths, clock());
+  if (!opened) return opened.error();
+  store_ = std::move(opened).value();
+  return {};
+}
+
+core::Store& Env::store() {
+  core::check(store_ != nullptr);
+  return *store_;
+}
+
+Status Env::flush() {
+  const std::string text = std::move(pending_);
+  pending_.clear();
+  const int failure = write_all(out, core::bytes_of(text));
+  if (failure == 0) return {};
+  out_closed = failure == EPIPE;
+  return core::errno_error(failure, "standard output", "cannot write");
+}
+
+Status Env::write(core::ByteView bytes) {
+  if (auto flushed = flush(); !flushed) return flushed;
+  const int failure = write_all(out, bytes);
+  if (failure == 0) return {};
+  out_closed = failure == EPIPE;
+  return core::errno_error(failure, "standard output", "cannot write");
+}
+
+void Env::note(std::string_view text) {
+  if (!quiet) write_best_effort(err, "p2pmail: " + core::clean_line(text) + "\n");
+}
+
+void Env::detail(std::string_view text) {
+  if (verbose) note(text);
+}
+
+void write_best_effort(int fd, std::string_view text) {
+  (void)write_all(fd, core::bytes_of(text));
+}
+
+core::Result<core::Paths> find_paths() {
+  const auto from = [](const char* name) -> std::filesystem::path {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+  };
+  if (const auto home = from("P2PMAIL_HOME"); !home.empty()) {
+    return core::Paths{std::filesystem::absolute(home)};
+  }
+  // The XDG specification: a relative path is invalid and ignored.
+  if (const auto data = from("XDG_DATA_HOME"); data.is_absolute()) {
+    return core::Paths{data / "p2pmail"};
+  }
+  if (const auto home = from("HOME"); home.is_absolute()) {
+    return core::Paths{home / ".local/share/p2pmail"};
+  }
+  return Error{Code::kConfig, "neither P2PMAIL_HOME nor HOME is set", ""};
+}
+
+}  // namespace p2pmail::cmd

@@ -1,0 +1,211 @@
+#include "core/journal.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/crypto.h"
+#include "core/file.h"
+#include "core/text.h"
+
+namespace p2pmail::core {
+namespace {
+
+constexpr std::string_view kHead = "p2pmailJ";
+constexpr Context kSeenContext{"p2pmail/seen"};
+constexpr Context kCheckContext{"p2pmail/journal"};
+constexpr std::size_t kCheckSize = 8;
+constexpr std::size_t kFixedSize = 2 + 1 + 32 + 8 + 1 + 1 + kCheckSize;
+constexpr std::size_t kMaxRecord = kFixedSize + 255 + 255;
+constexpr std::uint64_t kStalePartial = 86400;  // seconds
+constexpr std::size_t kIndexBatch = 1000;       // rows of one transaction
+
+Digest seen_key(const IdentityKey& sender, const Root& root) {
+  return hash(kSeenContext, {sender.view(), root.view()});
+}
+
+Digest check_of(ByteView record) { return hash(kCheckContext, {record}); }
+
+Bytes encode_record(const JournalEntry& entry) {
+  check(entry.folder.size() <= 255 && entry.unique.size() <= 255);
+  Bytes record(2);
+  record.push_back(1);
+  append(record, seen_key(entry.sender, entry.root).view());
+  std::array<std::uint8_t, 8> time{};
+  put_be(time.data(), entry.time);
+  append(record, time);
+  record.push_back(static_cast<std::uint8_t>(entry.folder.size()));
+  append(record, bytes_of(entry.folder));
+  record.push_back(static_cast<std::uint8_t>(entry.unique.size()));
+  append(record, bytes_of(entry.unique));
+  put_be(record.data(), static_cast<std::uint16_t>(record.size() + kCheckSize));
+  const Digest digest = check_of(record);
+  append(record, digest.view().first(kCheckSize));
+  return record;
+}
+
+/// One record at the start of `bytes`; its size is in `used`. nullopt when torn or damaged.
+std::optional<State::SeenRow> decode_record(ByteView bytes, std::size_t& used) {
+  if (bytes.size() < kFixedSize) return std::nullopt;
+  const auto size = get_be<std::uint16_t>(bytes.data());
+  if (size < kFixedSize || size > kMaxRecord || size > bytes.size()) return std::nullopt;
+  const ByteView record = bytes.first(size);
+  const Digest digest = check_of(record.first(size - kCheckSize));
+  if (!std::ranges::equal(digest.view().first(kCheckSize), record.last(kCheckSize)))
+    return std::nullopt;
+  State::SeenRow row;
+  std::copy_n(record.begin() + 3, 32, row.key.bytes.begin());
+  const std::size_t folder_size = record[43];
+  if (44 + folder_size + 1 + kCheckSize > size) return std::nullopt;
+  row.folder = text_of(record.subspan(44, folder_size));
+  const std::size_t name_at = 44 + folder_size + 1;
+  const std::size_t name_size = record[name_at - 1];
+  if (name_at + name_size + kCheckSize != size) return std::nullopt;
+  row.unique = text_of(record.subspan(name_at, name_size));
+  used = size;
+  return row;
+}
+
+Result<Fd> open_locked(const std::filesystem::path& path) {
+  auto fd = open_file(path, O_RDWR | O_CREAT, 0600);
+  if (!fd) return fd;
+  // Held for milliseconds by others: an append and one sync. The bound is for a stuck disk.
+  for (int tries = 0; flock(fd->get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return errno_error(errno, path, "cannot lock");
+    if (tries >= 3000) return Error{Code::kBusy, path.string() + ": locked by another process"};
+    usleep(10'000);
+  }
+  return fd;
+}
+
+Result<std::uint64_t> size_of(int fd, const std::filesystem::path& path) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return errno_error(errno, path, "cannot stat");
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+}  // namespace
+
+Journal::Journal(std::filesystem::path path, State& state)
+    : path_(std::move(path)), state_(state) {}
+
+// Reads what the index does not know yet; afterwards the index's offset is the end of the last good
+// record. The caller holds the lock.
+Status Journal::catch_up(int fd) {
+  const auto size = size_of(fd, path_);
+  if (!size) return size.error();
+  if (*size == 0) {
+    if (const auto head = write_at(fd, 0, bytes_of(kHead), path_); !head) return head;
+    if (const auto synced = sync_fd(fd, path_); !synced) return synced;
+    if (const auto synced = sync_directory(path_.parent_path()); !synced) return synced;
+    if (const auto cleared = state_.clear_journal_index(); !cleared) return cleared;
+    return state_.index_journal({}, kHead.size());
+  }
+  auto offset = state_.journal_offset();
+  if (!offset) return offset.error();
+  if (*offset > *size) {  // the journal was restored from a backup: the index is about another one
+    if (const auto cleared = state_.clear_journal_index(); !cleared) return cleared;
+    offset = std::uint64_t{0};
+  }
+  if (*offset < kHead.size()) {
+    std::array<std::uint8_t, 8> head{};
+    const auto got = read_at(fd, 0, head, path_);
+    if (!got) return got.error();
+    if (text_of(head) != kHead)
+      return Error{Code::kMalformed, path_.string() + ": not a journal of p2pmail"};
+    offset = std::uint64_t{kHead.size()};
+  }
+  Bytes window(kIndexBatch * 128);
+  for (;;) {
+    const auto got = read_at(fd, *offset, window, path_);
+    if (!got) return got.error();
+    std::vector<State::SeenRow> rows;
+    std::size_t at = 0;
+    std::size_t used = 0;
+    while (auto row = decode_record(ByteView(window).first(*got).subspan(at), used)) {
+      rows.push_back(std::move(*row));
+      at += used;
+    }
+    if (rows.empty()) return state_.index_journal({}, *offset);
+    *offset += at;
+    if (const auto saved = state_.index_journal(rows, *offset); !saved) return saved;
+  }
+}
+
+Result<bool> Journal::seen(const IdentityKey& sender, const Root& root) {
+  auto fd = open_locked(path_);
+  if (!fd) return fd.error();
+  if (const auto ready = catch_up(fd->get()); !ready) return ready.error();
+  const auto row = state_.find_seen(seen_key(sender, root));
+  if (!row) return row.error();
+  return row->has_value();
+}
+
+Result<std::vector<bool>> Journal::record(const std::vector<JournalEntry>& entries) {
+  auto fd = open_locked(path_);
+  if (!fd) return fd.error();
+  if (const auto ready = catch_up(fd->get()); !ready) return ready.error();
+  std::vector<bool> fresh;
+  std::vector<State::SeenRow> rows;
+  Bytes appended;
+  for (const JournalEntry& entry : entries) {
+    const Digest key = seen_key(entry.sender, entry.root);
+    const auto row = state_.find_seen(key);
+    if (!row) return row.error();
+    const bool twice = std::ranges::any_of(rows, [&](const auto& r) { return r.key == key; });
+    fresh.push_back(!row->has_value() && !twice);
+    if (!fresh.back()) continue;
+    append(appended, encode_record(entry));
+    rows.push_back({key, entry.folder, entry.unique});
+  }
+  if (rows.empty()) return fresh;
+  const auto offset = state_.journal_offset();
+  if (!offset) return offset.error();
+  // A torn record of a crash may follow the last good one.
+  if (ftruncate(fd->get(), static_cast<off_t>(*offset)) != 0)
+    return errno_error(errno, path_, "cannot truncate");
+  auto written = write_at(fd->get(), *offset, appended, path_);
+  if (written) written = sync_fd(fd->get(), path_);
+  if (!written) {
+    // Not acted on, so it must not count later either.
+    if (ftruncate(fd->get(), static_cast<off_t>(*offset)) != 0)
+      return errno_error(errno, path_, "cannot truncate");
+    return written.error();
+  }
+  // The index is only a cache: if this fails, the next catch_up does it.
+  (void)state_.index_journal(rows, *offset + appended.size());
+  return fresh;
+}
+
+Status Journal::recover(Maildir& maildir, std::uint64_t now) {
+  std::error_code failure;
+  const auto partial = maildir.partial();
+  std::filesystem::directory_iterator files(partial, failure);
+  if (failure || files == std::filesystem::directory_iterator{}) return {};
+  auto fd = open_locked(path_);
+  if (!fd) return fd.error();
+  if (const auto ready = catch_up(fd->get()); !ready) return ready;
+  for (; files != std::filesystem::directory_iterator{}; files.increment(failure)) {
+    if (failure) break;
+    const auto path = files->path();
+    const auto row = state_.find_seen_file(path.filename().string());
+    if (!row) return row.error();
+    if (*row) {
+      if (const auto made = maildir.create_folder((*row)->folder); !made) return made;
+      const auto done = maildir.deliver(path, (*row)->folder, (*row)->unique, "");
+      if (!done) return done;
+      continue;
+    }
+    struct stat info {};
+    if (stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+        static_cast<std::uint64_t>(info.st_mtime) + kStalePartial < now)
+      (void)unlink(path.c_str());
+  }
+  return {};
+}
+
+}  // namespace p2pmail::core

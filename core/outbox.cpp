@@ -1,0 +1,231 @@
+#include "core/outbox.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "core/address.h"
+#include "core/capsule.h"
+#include "core/letter.h"
+#include "core/text.h"
+
+namespace p2pmail::core {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A sealed file under construction in the partial directory; removed unless it was given away.
+struct SealedLetter {
+  fs::path path;
+  std::string letter;  // its name in the queue
+  LetterSealer::Sealed sealed;
+  std::uint64_t stream_offset = 0;
+  SymmetricKey payload_key;
+  MessageId id;
+
+  SealedLetter() = default;
+  SealedLetter(SealedLetter&&) = default;
+  SealedLetter& operator=(SealedLetter&&) = default;
+  ~SealedLetter() {
+    if (!path.empty()) (void)unlink(path.c_str());
+  }
+};
+
+/// What a subject says in an envelope: bounded, cut on a UTF-8 boundary.
+std::string envelope_subject(std::string subject) {
+  if (subject.size() <= kMaxSubject) return subject;
+  std::size_t size = kMaxSubject;
+  while (size > 0 && (static_cast<unsigned char>(subject[size]) & 0xc0) == 0x80) --size;
+  subject.resize(size);
+  return subject;
+}
+
+OuterHeader outer_of(const Posting& posting) {
+  OuterHeader outer;
+  const Draft& draft = posting.draft;
+  outer.fields.from = {draft.from};
+  outer.fields.to = draft.to;
+  outer.fields.cc = draft.cc;
+  outer.fields.subject = draft.subject;
+  outer.fields.time = draft.time;
+  outer.fields.date = rfc5322_date(draft.time);
+  outer.fields.message_id = draft.message_id;
+  outer.fields.in_reply_to = draft.in_reply_to;
+  if (!draft.in_reply_to.empty()) outer.fields.references = {draft.in_reply_to};
+  outer.policy = posting.policy;
+  return outer;
+}
+
+Capsule capsule_of(const Store& store, const Posting& posting, const Now& now) {
+  Capsule capsule;
+  capsule.sender = store.identity();
+  capsule.subject = envelope_subject(posting.draft.subject);
+  capsule.verdict = Verdict::kSent;
+  capsule.time = now.time;
+  capsule.device = store.device().device;
+  capsule.bcc = posting.blind;
+  return capsule;
+}
+
+/// The permanent id is known only after the stream was sealed, and it stands in the outer header in
+/// front of the stream: this many digits wait there to be written over.
+constexpr std::size_t kIdDigits = 2 * MessageId::kSize;
+
+std::size_t id_place(std::string_view prefix) {
+  const auto at = prefix.find("P2pmail-Id:");
+  check(at != std::string_view::npos);
+  const auto digits = prefix.find(std::string(kIdDigits, '0'), at);
+  check(digits != std::string_view::npos);
+  return digits;
+}
+
+/// Writes the sealed file: `fill` puts the message into the sealer.
+Result<SealedLetter> seal_file(Store& store, const Posting& posting, const Now& now,
+                               const std::function<Status(LetterSealer&)>& fill) {
+  SealedLetter out;
+  out.letter = Queue::new_letter();
+  out.payload_key = make_symmetric_key();
+  const std::string prefix = sealed_prefix(outer_of(posting));
+  Capsule capsule = capsule_of(store, posting, now);
+  // The size is not known yet, and a CBOR integer's length depends on it: room for the largest.
+  capsule.size = kMaxLetterSize;
+  const fs::path path = store.maildir().partial() / Maildir::unique_name(now.time);
+  auto writer = SealedFileWriter::create(path, prefix, sealed_capsule_size(capsule));
+  if (!writer) return writer.error();
+  out.path = path;
+  out.stream_offset = writer->stream_offset();
+
+  std::uint64_t offset = 0;
+  Preamble preamble;
+  random_bytes(preamble.id);
+  preamble.time = now.time;
+  LetterSealer sealer(out.payload_key, preamble, [&](ByteView bytes) -> Status {
+    const auto written = writer->write(offset, bytes);
+    offset += bytes.size();
+    return written;
+  });
+  if (const auto filled = fill(sealer); !filled) return filled.error();
+  auto sealed = sealer.finish();
+  if (!sealed) return sealed.error();
+  out.sealed = std::move(*sealed);
+  out.id = message_id(out.payload_key, store.identity(), out.sealed.root);
+
+  capsule.id = out.id;
+  capsule.root = out.sealed.root;
+  capsule.size = out.sealed.size;
+  capsule.payload_key = out.payload_key.clone();
+  const auto head = seal_capsule(capsule, store.store_public(), store.device());
+  if (!head) return head.error();
+  if (const auto done = writer->finish(*head, out.sealed.size); !done) return done.error();
+  const auto fd = open_file(path, O_WRONLY);
+  if (!fd) return fd.error();
+  const std::string digits = to_hex(out.id);
+  if (const auto put = write_at(fd->get(), id_place(prefix), bytes_of(digits), path); !put)
+    return put.error();
+  if (const auto synced = writer->sync(); !synced) return synced.error();
+  return out;
+}
+
+std::vector<QueueEntry> entries_of(const SealedLetter& letter, const std::vector<IdentityKey>& to,
+                                   const std::string& subject, const Now& now) {
+  std::vector<QueueEntry> entries;
+  for (const IdentityKey& recipient : to) {
+    QueueEntry entry;
+    entry.letter = letter.letter;
+    entry.id = fmt::format("{}.{}", letter.letter, entries.size() + 1);
+    entry.recipient = recipient;
+    entry.message = letter.id;
+    entry.root = letter.sealed.root;
+    entry.size = letter.sealed.size;
+    entry.stream_offset = letter.stream_offset;
+    entry.time = now.time;
+    entry.subject = subject;
+    entry.has_leaves = letter.sealed.leaves.size() > 1;
+    entry.payload_key = letter.payload_key.clone();
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+/// A blind recipient's letter: the same message under a key of its own, read back from the first
+/// letter, so that a body from a pipe is read once.
+Result<SealedLetter> seal_again(Store& store, const Posting& posting, const Now& now,
+                                const SealedLetter& first) {
+  const auto fd = open_file(first.path, O_RDONLY);
+  if (!fd) return fd.error();
+  const Source source = [&](std::uint64_t offset, ByteSpan out) -> Status {
+    const auto got = read_at(fd->get(), first.stream_offset + offset, out, first.path);
+    if (!got) return got.error();
+    if (*got != out.size()) return Error{Code::kIo, first.path.string() + ": it is cut short"};
+    return {};
+  };
+  auto opener = LetterOpener::open(first.payload_key, first.sealed.size, source);
+  if (!opener) return opener.error();
+  return seal_file(store, posting, now, [&](LetterSealer& sealer) -> Status {
+    SecretBytes buffer(kChunkPlain);
+    for (std::uint64_t offset = 0;;) {
+      const auto got = opener->read(offset, buffer.span());
+      if (!got) return got.error();
+      if (*got == 0) return {};
+      if (const auto put = sealer.write(buffer.view().first(*got)); !put) return put;
+      offset += *got;
+    }
+  });
+}
+
+/// Everything that must be durable before the first entry becomes visible.
+Status stage(Store& store, const SealedLetter& letter, const std::vector<QueueEntry>& entries) {
+  if (entries.empty()) return {};
+  Queue& queue = store.queue();
+  if (const auto added = queue.add_letter(letter.letter, letter.path, letter.sealed.leaves); !added)
+    return added;
+  if (const auto prepared = queue.prepare(entries); !prepared) return prepared;
+  return sync_directory(queue.directory());
+}
+
+}  // namespace
+
+Result<Posted> post(Store& store, const Posting& posting, const Now& now) {
+  std::vector<SealedLetter> letters;
+  auto first = seal_file(store, posting, now, [&](LetterSealer& sealer) {
+    return compose(posting.draft, [&](ByteView bytes) { return sealer.write(bytes); });
+  });
+  if (!first) return first.error();
+  letters.push_back(std::move(*first));
+
+  const std::string subject = envelope_subject(posting.draft.subject);
+  std::vector<std::vector<QueueEntry>> entries;
+  entries.push_back(entries_of(letters[0], posting.open, subject, now));
+  Posting plain = posting;  // a blind letter's own file tells nothing about other blind recipients
+  plain.blind.clear();
+  for (const IdentityKey& recipient : posting.blind) {
+    auto again = seal_again(store, plain, now, letters[0]);
+    if (!again) return again.error();
+    letters.push_back(std::move(*again));
+    entries.push_back(entries_of(letters.back(), {recipient}, subject, now));
+  }
+
+  const auto give_up = [&](const Error& why) {
+    for (const SealedLetter& letter : letters) store.queue().discard(letter.letter);
+    return why;
+  };
+  for (std::size_t i = 0; i < letters.size(); ++i)
+    if (const auto staged = stage(store, letters[i], entries[i]); !staged)
+      return give_up(staged.error());
+  if (const auto made = store.maildir().create_folder(".Sent"); !made) return give_up(made.error());
+  // The copy first: a crash between the two leaves a copy that was not sent and a command that did
+  // not succeed, never mail on its way without a copy.
+  const std::string unique = letters[0].path.filename().string();
+  if (const auto kept = store.maildir().deliver(letters[0].path, ".Sent", unique, "S"); !kept)
+    return give_up(kept.error());
+  letters[0].path.clear();
+  Posted posted;
+  posted.id = letters[0].id;
+  for (auto& list : entries) {
+    if (const auto published = store.queue().publish(list); !published) return published.error();
+    std::ranges::move(list, std::back_inserter(posted.entries));
+  }
+  return posted;
+}
+
+}  // namespace p2pmail::core

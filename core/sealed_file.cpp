@@ -1,0 +1,329 @@
+#include "core/sealed_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <limits>
+
+#include "core/crypto.h"
+#include "core/text.h"
+
+namespace p2pmail::core {
+
+namespace {
+
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kMaxSealedCapsule = 192 * 1024;
+// What a prefix may take: three address lists of 12 KiB, twenty references and some single values
+// stay below kMaxPrefix even when every byte of a value needs three in RFC 2047.
+constexpr std::size_t kMaxAddresses = 50;
+constexpr std::size_t kMaxListLine = 12 * 1024;
+constexpr std::size_t kMaxName = 200;
+constexpr std::size_t kMaxAddress = 320;
+constexpr std::size_t kMaxReferences = 20;
+constexpr std::size_t kMaxReference = 250;
+constexpr std::size_t kMaxValue = 2000;
+constexpr std::size_t kMaxDate = 100;
+constexpr std::size_t kUsualHeader = 4096;
+constexpr std::string_view kIdField = "P2pmail-Id";
+
+/// At most `max` bytes, not inside a UTF-8 sequence.
+std::string cut(std::string_view text, std::size_t max) {
+  if (text.size() <= max) return std::string(text);
+  while (max > 0 && (static_cast<unsigned char>(text[max]) & 0xc0) == 0x80) --max;
+  return std::string(text.substr(0, max));
+}
+
+bool is_printable_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < '\x7f'; });
+}
+
+/// An address that is too long or unprintable is left out: cut it would be somebody else's.
+bool is_usable(const Mailbox5322& mailbox) {
+  return !mailbox.address.empty() && mailbox.address.size() <= kMaxAddress &&
+         !has_controls(mailbox.address);
+}
+
+std::string address_field(std::string_view name, const std::vector<Mailbox5322>& list,
+                          HeaderPolicy policy) {
+  std::vector<Mailbox5322> shown;
+  for (const Mailbox5322& mailbox : list) {
+    if (shown.size() == kMaxAddresses) break;
+    if (!is_usable(mailbox)) continue;
+    const bool named = policy < HeaderPolicy::kShy;
+    shown.push_back({named ? cut(mailbox.name, kMaxName) : "", mailbox.address});
+  }
+  std::string line = shown.empty() ? "" : address_header_line(name, shown);
+  while (line.size() > kMaxListLine) {
+    shown.resize(shown.size() / 2);
+    line = shown.empty() ? "" : address_header_line(name, shown);
+  }
+  return line;
+}
+
+bool is_reference(std::string_view id) {
+  return !id.empty() && id.size() <= kMaxReference && is_printable_ascii(id) &&
+         id.find_first_of(" <>") == std::string_view::npos;
+}
+
+/// "Name: <id>\n <id>\n": folded by us, because an id must never be encoded or broken.
+std::string reference_field(std::string_view name, const std::vector<std::string>& ids) {
+  std::string value;
+  const std::size_t skipped = ids.size() > kMaxReferences ? ids.size() - kMaxReferences : 0;
+  for (std::size_t i = skipped; i < ids.size(); ++i)
+    if (is_reference(ids[i])) value += (value.empty() ? "<" : "\n <") + ids[i] + ">";
+  return value.empty() ? "" : std::string(name) + ": " + value + "\n";
+}
+
+std::string date_field(const HeaderFields& fields, HeaderPolicy policy) {
+  const bool as_written = policy < HeaderPolicy::kShy && !fields.date.empty() &&
+                          fields.date.size() <= kMaxDate && is_printable_ascii(fields.date);
+  if (as_written) return "Date: " + fields.date + "\n";
+  return fields.time == 0 ? "" : "Date: " + rfc5322_date(fields.time) + "\n";
+}
+
+std::string message_fields(const OuterHeader& outer) {
+  const HeaderFields& fields = outer.fields;
+  std::string text;
+  if (outer.policy == HeaderPolicy::kSealed) {
+    text += "From: sealed <sealed@p2pmail.alt>\n";  // programs want a From
+  } else {
+    text += address_field("From", fields.from, outer.policy);
+    text += address_field("To", fields.to, outer.policy);
+    text += address_field("Cc", fields.cc, outer.policy);
+  }
+  text += date_field(fields, outer.policy);
+  text += reference_field("Message-ID", {fields.message_id});
+  text += reference_field("In-Reply-To", {fields.in_reply_to});
+  text += reference_field("References", fields.references);
+  text += outer.policy == HeaderPolicy::kNone
+              ? header_line("Subject", cut(fields.subject, kMaxValue))
+              : "Subject: [...]\n";
+  return text;
+}
+
+/// 128 random bits: the letter's stream was fixed before, so nobody can have put it there.
+std::string make_boundary() {
+  std::array<std::uint8_t, 16> random{};
+  random_bytes(random);
+  return "p2pmail-" + to_hex(random);
+}
+
+/// The boundary of the last part that a prefix opens; empty for a bare part.
+std::string_view boundary_of(std::string_view prefix) {
+  const auto line = prefix.rfind("\n--");
+  if (line == std::string_view::npos) return {};
+  const auto start = line + 3;
+  return prefix.substr(start, prefix.find('\n', start) - start);
+}
+
+/// Where the header ends: after the line end of its last line; everything when no empty line comes.
+std::string_view header_of(std::string_view text) {
+  if (text.starts_with(kMagic)) return {};
+  for (std::size_t line = 0; line < text.size();) {
+    const auto end = text.find('\n', line);
+    if (end == std::string_view::npos) break;
+    const bool is_empty = end == line || (end == line + 1 && text[line] == '\r');
+    if (is_empty) return text.substr(0, line);
+    line = end + 1;
+  }
+  return text;
+}
+
+bool follows_empty_line(std::string_view text, std::size_t at) {
+  const auto before = text.substr(0, at);
+  return at == 0 || before.ends_with("\n\n") || before.ends_with("\n\r\n");
+}
+
+/// Offset of the region head in the first bytes of a file.
+std::optional<std::size_t> find_region(std::string_view text) {
+  for (auto at = text.find(kMagic); at <= kMaxPrefix; at = text.find(kMagic, at + 1))
+    if (follows_empty_line(text, at)) return at;
+  return std::nullopt;
+}
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+/// The id field's value without white space: another program may have folded it.
+std::optional<std::string> id_value(std::string_view header) {
+  for (std::size_t line = 0; line < header.size();) {
+    std::size_t end = std::min(header.find('\n', line), header.size());
+    const auto name = header.substr(line, kIdField.size());
+    const bool is_it = std::equal(name.begin(), name.end(), kIdField.begin(), kIdField.end(),
+                                  [](char a, char b) { return lower(a) == lower(b); }) &&
+                       header.substr(line + name.size()).starts_with(':');
+    while (is_it && end + 1 < header.size() && (header[end + 1] == ' ' || header[end + 1] == '\t'))
+      end = std::min(header.find('\n', end + 1), header.size());
+    if (is_it) {
+      std::string value(header.substr(line, end - line).substr(kIdField.size() + 1));
+      std::erase_if(value, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
+      return value;
+    }
+    line = end + 1;
+  }
+  return std::nullopt;
+}
+
+struct RegionHead {
+  std::uint32_t capsule = 0;
+  std::uint64_t stream = 0;
+};
+
+/// Checks a head against the file that it lies in.
+Result<RegionHead> parse_head(ByteView head, std::uint64_t room) {
+  const auto* at = head.data() + kMagic.size();
+  if (const auto version = get_be<std::uint32_t>(at); version != kVersion)
+    return Error{Code::kUnsupported, "sealed with format version " + std::to_string(version)};
+  const RegionHead sizes{get_be<std::uint32_t>(at + 4), get_be<std::uint64_t>(at + 8)};
+  if (sizes.capsule == 0 || sizes.capsule > kMaxSealedCapsule)
+    return Error{Code::kMalformed, "the capsule has an impossible size"};
+  if (sizes.capsule > room || sizes.stream > room - sizes.capsule)
+    return Error{Code::kMalformed, "the sealed mail is cut off"};
+  return sizes;
+}
+
+Result<std::string> read_start(int fd, std::size_t max, const std::filesystem::path& path) {
+  std::string text(max, '\0');
+  auto* bytes = reinterpret_cast<std::uint8_t*>(text.data());
+  auto size = read_at(fd, 0, ByteSpan(bytes, max), path);
+  if (!size) return size.error();
+  text.resize(*size);
+  return text;
+}
+
+Result<std::uint64_t> regular_size(int fd, const std::filesystem::path& path) {
+  struct stat status {};
+  if (fstat(fd, &status) != 0) return errno_error(errno, path, "cannot stat");
+  if (!S_ISREG(status.st_mode)) return Error{Code::kMalformed, path.string() + ": not a file"};
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+}  // namespace
+
+std::string sealed_prefix(const OuterHeader& outer) {
+  const std::string boundary = make_boundary();
+  std::string text = message_fields(outer);
+  // Who signed says who wrote: hidden together with From.
+  if (!outer.authentication.empty() && outer.policy != HeaderPolicy::kSealed)
+    text += header_line("Authentication-Results", cut(outer.authentication, kMaxValue));
+  text += std::string(kIdField) + ": " + to_hex(outer.id) + "\n";
+  text +=
+      "MIME-Version: 1.0\n"
+      "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\";\n"
+      " boundary=\"" + boundary + "\"\n\n"
+      "--" + boundary + "\n"
+      "Content-Type: application/pgp-encrypted\n\n"
+      "Version: 1\n\n"
+      "--" + boundary + "\n"
+      "Content-Type: application/octet-stream\n"
+      "Content-Transfer-Encoding: binary\n\n";
+  check(text.size() <= kMaxPrefix);
+  return text;
+}
+
+Result<SealedFileWriter> SealedFileWriter::create(const std::filesystem::path& path,
+                                                  std::string_view prefix,
+                                                  std::size_t capsule_size) {
+  if (prefix.size() > kMaxPrefix || capsule_size == 0 || capsule_size > kMaxSealedCapsule)
+    return Error{Code::kBug, path.string() + ": a sealed file cannot have these sizes"};
+  auto fd = open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (!fd) return fd.error();
+  SealedFileWriter writer;
+  writer.path_ = path;
+  writer.fd_ = std::move(*fd);
+  writer.capsule_size_ = capsule_size;
+  writer.region_ = prefix.size();
+  writer.stream_offset_ = prefix.size() + kRegionHead + capsule_size;
+  writer.boundary_ = boundary_of(prefix);
+  if (auto put = write_at(writer.fd_.get(), 0, bytes_of(prefix), path); !put) return put.error();
+  return writer;
+}
+
+Status SealedFileWriter::write(std::uint64_t offset, ByteView bytes) {
+  return write_at(fd_.get(), stream_offset_ + offset, bytes, path_);
+}
+
+Status SealedFileWriter::finish(ByteView capsule, std::uint64_t stream_size) {
+  if (capsule.size() != capsule_size_)
+    return Error{Code::kBug, path_.string() + ": the capsule is not as long as its room"};
+  if (!boundary_.empty()) {
+    const std::string end = "\n--" + boundary_ + "--\n";
+    auto put = write_at(fd_.get(), stream_offset_ + stream_size, bytes_of(end), path_);
+    if (!put) return put;
+  }
+  Bytes head(kRegionHead);
+  std::copy(kMagic.begin(), kMagic.end(), head.begin());
+  put_be(head.data() + kMagic.size(), kVersion);
+  put_be(head.data() + kMagic.size() + 4, static_cast<std::uint32_t>(capsule_size_));
+  put_be(head.data() + kMagic.size() + 8, stream_size);
+  append(head, capsule);
+  return write_at(fd_.get(), region_, head, path_);
+}
+
+Status SealedFileWriter::sync() { return sync_fd(fd_.get(), path_); }
+
+Result<SealedFile> SealedFile::open(const std::filesystem::path& path) {
+  auto fd = open_file(path, O_RDONLY | O_NONBLOCK);  // a FIFO must not hang us
+  if (!fd) return fd.error();
+  auto size = regular_size(fd->get(), path);
+  if (!size) return size.error();
+  auto start = read_start(fd->get(), kMaxPrefix + kRegionHead, path);
+  if (!start) return start.error();
+  const auto region = find_region(*start);
+  if (!region || start->size() - *region < kRegionHead)
+    return Error{Code::kMalformed, path.string() + ": not a sealed mail"};
+  const auto head = bytes_of(*start).subspan(*region, kRegionHead);
+  const std::uint64_t capsule_at = *region + kRegionHead;
+  auto sizes = *size < capsule_at ? parse_head(head, 0) : parse_head(head, *size - capsule_at);
+  if (!sizes) return sizes.error().in(path.string());
+  SealedFile file;
+  file.capsule_.resize(sizes->capsule);
+  auto read = read_at(fd->get(), capsule_at, file.capsule_, path);
+  if (!read) return read.error();
+  if (*read != file.capsule_.size())
+    return Error{Code::kMalformed, path.string() + ": the sealed mail is cut off"};
+  file.path_ = path;
+  file.fd_ = std::move(*fd);
+  file.outer_ = header_of(std::string_view(*start).substr(0, *region));
+  file.stream_offset_ = capsule_at + sizes->capsule;
+  file.stream_size_ = sizes->stream;
+  return file;
+}
+
+Source SealedFile::source() const {
+  return [fd = fd_.get(), path = path_, start = stream_offset_,
+          size = stream_size_](std::uint64_t offset, ByteSpan out) -> Status {
+    if (offset > size || out.size() > size - offset)
+      return Error{Code::kMalformed, path.string() + ": the sealed mail ends too early"};
+    auto read = read_at(fd, start + offset, out, path);
+    if (!read) return read.error();
+    if (*read == out.size()) return {};
+    return Error{Code::kMalformed, path.string() + ": the sealed mail is cut off"};
+  };
+}
+
+Result<std::string> read_outer(const std::filesystem::path& path) {
+  auto fd = open_file(path, O_RDONLY | O_NONBLOCK);
+  if (!fd) return fd.error();
+  if (auto size = regular_size(fd->get(), path); !size) return size.error();
+  // Most headers are short, and a listing reads many.
+  for (const std::size_t max : {kUsualHeader, kMaxPrefix}) {
+    auto start = read_start(fd->get(), max, path);
+    if (!start) return start.error();
+    const auto header = header_of(*start);
+    if (header.size() < max || max == kMaxPrefix) return std::string(header);
+  }
+  return std::string();
+}
+
+std::optional<MessageId> id_in(std::string_view outer) {
+  const auto value = id_value(header_of(outer));
+  const auto bytes = value && value->size() == 2 * MessageId::kSize ? from_hex(*value) : std::nullopt;
+  if (!bytes) return std::nullopt;
+  MessageId id;
+  std::copy(bytes->begin(), bytes->end(), id.bytes.begin());
+  return id;
+}
+
+}  // namespace p2pmail::core

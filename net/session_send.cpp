@@ -1,0 +1,212 @@
+// Our side of a conversation: claim, offer, send what was taken, note the answers.
+#include <algorithm>
+
+#include "core/envelope.h"
+#include "net/session_parts.h"
+
+namespace p2pmail::net {
+
+using core::Code;
+using core::Error;
+
+// False when the mailbox has nothing that this conversation has not tried.
+bool Session::claim() {
+  core::Caller caller;
+  if (caller_) {
+    caller = *caller_;
+  } else {
+    caller.transport = options_.transport;
+    caller.identity = *options_.expected;
+  }
+  for (auto& letter : mailbox_.outgoing(caller, kOfferWindow)) {
+    auto sending = std::make_unique<Sending>();
+    sending->root = letter->root();
+    sending->size = letter->size();
+    sending->letter = std::move(letter);
+    if (tried_.contains(sending->root)) continue;
+    if (sending->size == 0 || sending->size > core::kMaxLetterSize) {
+      give_up(std::move(sending), Error{Code::kBug, "a queued letter of an impossible size"},
+              Event::Kind::kFailed);
+      continue;
+    }
+    waiting_.push_back(std::move(sending));
+  }
+  return !waiting_.empty();
+}
+
+bool Session::fits_window(const Sending& sending) const {
+  if (sending.inlined())
+    return inline_in_flight_ == 0 || inline_in_flight_ + sending.size <= kInlineWindow;
+  std::size_t bulk = 0;
+  for (const auto& [number, other] : sending_) bulk += other->inlined() ? 0 : 1;
+  return bulk < kBulkWindow;
+}
+
+core::Result<Message> Session::make_offer(Sending& sending) {
+  auto envelope = sending.letter->envelope();
+  if (!envelope) return envelope.error();
+  if (envelope->empty() || envelope->size() > core::kMaxEnvelope)
+    return Error{Code::kBug, "an envelope of an impossible size"};
+  Message offer;
+  offer.verb = Verb::kOffer;
+  offer.root = sending.root;
+  offer.size = sending.size;
+  offer.inlined = sending.inlined();
+  offer.envelope_size = envelope->size();
+  offer.body = std::move(*envelope);
+  if (offer.inlined) {
+    offer.body.resize(offer.body.size() + sending.size);
+    auto status = sending.letter->read(0, core::ByteSpan(offer.body).subspan(offer.envelope_size));
+    if (!status) return status.error();
+  }
+  return offer;
+}
+
+std::optional<Message> Session::next_offer() {
+  const bool aimed = caller_ || (options_.role == Role::kDialer && options_.expected);
+  if (!options_.push || bye_said_ || !aimed) return std::nullopt;
+  while (sending_.size() < window_) {
+    if (waiting_.empty() && (exhausted_ || !claim())) {
+      exhausted_ = true;
+      return std::nullopt;
+    }
+    const auto chosen = std::find_if(waiting_.begin(), waiting_.end(),
+                                     [this](const auto& one) { return fits_window(*one); });
+    if (chosen == waiting_.end()) return std::nullopt;
+    auto sending = std::move(*chosen);
+    waiting_.erase(chosen);
+    auto offer = make_offer(*sending);
+    if (!offer) {
+      give_up(std::move(sending), offer.error(), Event::Kind::kFailed);
+      continue;
+    }
+    offer->number = next_number_++;
+    if (offer->inlined) {
+      inline_in_flight_ += sending->size;
+    } else if (core::block_count(sending->size) > 1) {
+      const auto groups = core::group_count(sending->size);
+      sending->wants_left = groups + (groups > 1 ? 1 : 0);
+    }
+    sending_[offer->number] = std::move(sending);
+    return std::move(*offer);
+  }
+  return std::nullopt;
+}
+
+std::optional<Message> Session::next_hashes() {
+  for (auto& [number, sending] : sending_) {
+    if (!sending->want) continue;
+    const auto index = *sending->want;
+    sending->want.reset();
+    auto list = index == 0 ? sending->letter->groups() : sending->letter->leaves(index - 1);
+    if (!list || list->empty()) {
+      fail(list ? Error{Code::kBug, "an empty hash list"} : list.error(), true);
+      return std::nullopt;
+    }
+    Message out;
+    out.verb = Verb::kHashes;
+    out.number = number;
+    out.index = index;
+    out.body = std::move(*list);
+    return out;
+  }
+  return std::nullopt;
+}
+
+std::optional<Message> Session::next_block() {
+  for (auto& [number, sending] : sending_) {
+    if (!sending->taken || sending->credit == 0) continue;
+    Message out;
+    out.verb = Verb::kBlock;
+    out.number = number;
+    out.index = sending->block;
+    out.body.resize(core::block_size(sending->size, sending->block));
+    if (auto status = sending->letter->read(sending->block * core::kBlockSize, out.body); !status) {
+      // There is no verb to take back an offer: the conversation ends, and the letters stay queued.
+      fail(status.error(), true);
+      return std::nullopt;
+    }
+    --sending->credit;
+    ++sending->block;
+    return out;
+  }
+  return std::nullopt;
+}
+
+bool Session::may_say_bye() const {
+  return caller_ && !bye_said_ && sending_.empty() && waiting_.empty() &&
+         (exhausted_ || !options_.push);
+}
+
+void Session::handle_take(const Message& message) {
+  const auto found = sending_.find(message.number);
+  if (found == sending_.end() || found->second->inlined() || found->second->taken)
+    return violation("takes what was not offered");
+  found->second->taken = true;
+}
+
+// Each list is asked for once, in order, and the next only after an answer: whoever asks again only
+// wants us to read our disk.
+void Session::handle_want(const Message& message) {
+  const auto found = sending_.find(message.number);
+  if (found == sending_.end()) return violation("wants hashes of what was not offered");
+  Sending& sending = *found->second;
+  const auto groups = core::group_count(sending.size);
+  const auto total = groups + (groups > 1 ? 1 : 0);
+  const auto expected = total - sending.wants_left + (groups > 1 ? 0 : 1);
+  if (sending.wants_left == 0 || sending.want || message.index != expected)
+    return violation("wants hashes that are not due");
+  --sending.wants_left;
+  sending.want = message.index;
+}
+
+void Session::handle_credit(const Message& message) {
+  const auto found = sending_.find(message.number);
+  if (found == sending_.end() || !found->second->taken) return violation("credit for nothing");
+  Sending& sending = *found->second;
+  const auto left = core::block_count(sending.size) - sending.block - sending.credit;
+  if (message.credit > left) return violation("credit beyond the end");
+  sending.credit += message.credit;
+}
+
+void Session::handle_stored(const Message& message) {
+  const auto found = sending_.find(message.number);
+  if (found == sending_.end()) return violation("stored what was not offered");
+  auto sending = std::move(found->second);
+  sending_.erase(found);
+  if (sending->inlined()) inline_in_flight_ -= sending->size;
+  if (auto status = sending->letter->delivered(message.body); !status)
+    return give_up(std::move(sending), status.error(), Event::Kind::kFailed);
+  note(Event::Kind::kDelivered, sending->root, {});
+}
+
+void Session::handle_refusal(const Message& message) {
+  const auto found = sending_.find(message.number);
+  if (found == sending_.end()) return violation("refuses what was not offered");
+  auto sending = std::move(found->second);
+  sending_.erase(found);
+  if (sending->inlined()) inline_in_flight_ -= sending->size;
+  if (message.kind == Kind::kUnknownPrekey && offer_again(sending, message)) return;
+  give_up(std::move(sending), error_of(message.kind, message.text), Event::Kind::kRefused);
+}
+
+// With the card that came along the mailbox knows newer prekeys; one more try, never two.
+bool Session::offer_again(std::unique_ptr<Sending>& sending, const Message& message) {
+  if (sending->rewrapped) return false;
+  const auto met = mailbox_.meet(options_.transport, message.body);
+  if (!met || met->identity != caller_->identity) return false;
+  sending->rewrapped = true;
+  sending->taken = false;
+  sending->credit = sending->block = 0;
+  sending->want.reset();
+  waiting_.push_front(std::move(sending));
+  return true;
+}
+
+void Session::give_up(std::unique_ptr<Sending> sending, const Error& why, Event::Kind kind) {
+  tried_.insert(sending->root);
+  sending->letter->failed(why);
+  note(kind, sending->root, why);
+}
+
+}  // namespace p2pmail::net
