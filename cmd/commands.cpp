@@ -10,7 +10,7 @@ constexpr const char* kNetwork = "Network";
 
 constexpr Command kCommands[] = {
     {"keygen", kKeys, "Make an identity and print its address", Needs::kPaths, Json::kYes, add_keygen},
-    {"passwd", kKeys, "Change the passphrase", Needs::kPaths, Json::kNo, add_passwd},
+    {"passwd", kKeys, "Change the passphrase", Needs::kStore, Json::kNo, add_passwd},
     {"whoami", kKeys, "Print my address", Needs::kStore, Json::kYes, add_whoami},
     {"card", kKeys, "Print my card: what others need to write to me", Needs::kStore, Json::kYes,
      add_card},

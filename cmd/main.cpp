@@ -22,7 +22,9 @@ void set_up_process() {
   // Secrets must not end in a core file, nor be read by another process of the user.
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
+#if !defined(__SANITIZE_ADDRESS__)  // its leak check must be able to trace the process
   prctl(PR_SET_DUMPABLE, 0);
+#endif
   umask(077);
   struct sigaction action {};
   action.sa_handler = [](int) { stop = true; };  // without SA_RESTART: waits must return

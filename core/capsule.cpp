@@ -18,6 +18,13 @@ constexpr std::array<std::uint8_t, kNonceSize> kOnlyNonce{};
 Error forged(const char* why) { return Error{Code::kForged, std::string("capsule: ") + why}; }
 Error malformed(const char* why) { return Error{Code::kMalformed, std::string("capsule: ") + why}; }
 
+/// Eight bytes whatever the value: the room for a capsule is left before the size is known.
+Value fixed_number(std::uint64_t value) {
+  std::array<std::uint8_t, 8> bytes{};
+  put_be(bytes.data(), value);
+  return binary(bytes);
+}
+
 /// The map without its signature. Its byte strings are for the caller to wipe.
 Value to_map(const Capsule& capsule, const DeviceKey& device) {
   Value bcc = Value::array();
@@ -35,7 +42,7 @@ Value to_map(const Capsule& capsule, const DeviceKey& device) {
                {"v", static_cast<std::uint64_t>(capsule.verdict)},
                {"x", std::move(bcc)},
                {"y", 1u},
-               {"z", capsule.size}};
+               {"z", fixed_number(capsule.size)}};
 }
 
 /// What the storing device signs.
@@ -72,7 +79,10 @@ Result<Capsule> read_map(const Value& map, Signature& signature) {
   capsule.time = in.number("t", kMaxTime);
   capsule.verdict = static_cast<Verdict>(in.number("v", kMaxVerdict));
   read_bcc(in, capsule.bcc);
-  capsule.size = in.number("z", kMaxLetterSize);
+  std::array<std::uint8_t, 8> size{};
+  in.fill("z", size);
+  capsule.size = get_be<std::uint64_t>(size.data());
+  if (capsule.size > kMaxLetterSize) in.fail("\"z\" is out of bounds");
   if (Status status = in.finish(); !status) return status.error();
   return capsule;
 }

@@ -10,7 +10,7 @@
 //       map without "s"
 //   "su" subject (text, at most 256 bytes)   "t" time stored   "v" verdict
 //   "x" Bcc recipients of one's own sent mail (list of identity keys, at most 1,024)
-//   "y" 1 (version)   "z" size of the sealed stream
+//   "y" 1 (version)   "z" size of the sealed stream (8 bytes, big-endian)
 //
 // Anybody can write a file for the store's public key; nobody can fabricate a sender: open_capsule
 // verifies the storing device's signature, and verify_capsule the sender's.
@@ -61,8 +61,8 @@ struct Capsule {
                                    const Root& root);
 /// How many bytes seal_capsule will give, so that room can be left at the front of a file.
 [[nodiscard]] std::size_t sealed_capsule_size(const Capsule& capsule);
-/// Signs with the storing device (whose key becomes "d") and seals to the store key. kMalformed when
-/// a bound is exceeded, kForged for a store key of small order.
+/// Signs with the storing device (whose key becomes "d") and seals to the store key. kMalformed
+/// when a bound is exceeded, kForged for a store key of small order.
 [[nodiscard]] Result<Bytes> seal_capsule(const Capsule& capsule, const StoreKey& store,
                                          const DeviceKeys& device);
 /// kForged when it does not open or the signature does not fit; kMalformed; kUnsupported.

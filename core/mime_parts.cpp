@@ -59,6 +59,7 @@ Status Splitter::open_node(int parent, int depth, std::uint64_t at) {
   fresh.header = fresh.content = fresh.end = at;
   fresh.parent = parent;
   fresh.depth = depth;
+  fresh.about.type = "text/plain";
   nodes_.push_back(std::move(fresh));
   current_ = static_cast<int>(nodes_.size()) - 1;
   in_ = In::kHeader;
@@ -150,13 +151,13 @@ class LineFinder {
               ? piece.size()
               : static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - piece.data()) + 1;
       keep(piece.first(size));
-      if (auto done = found == nullptr ? check_length() : end_line(true); !done) return done;
+      if (found != nullptr)
+        if (auto done = end_line(true); !done) return done;
       piece = piece.subspan(size);
     }
     return {};
   }
   Status finish() { return at_ == start_ ? Status() : end_line(false); }
-  [[nodiscard]] std::uint64_t size() const { return at_; }
 
  private:
   void keep(ByteView bytes) {
@@ -175,8 +176,6 @@ class LineFinder {
     before_last_ = last_ = 0;
     return taken;
   }
-  // An endless line is seen when it ends; a header of that length is refused then.
-  Status check_length() { return {}; }
 
   Splitter& splitter_;
   std::string text_;

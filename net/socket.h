@@ -19,6 +19,8 @@
 
 namespace p2pmail::net {
 
+inline constexpr std::chrono::milliseconds kGoodbye{500};
+
 class Context {
  public:
   Context();
@@ -39,6 +41,7 @@ struct Incoming {
   core::Bytes from;
   core::TransportKey transport;
   std::string peer_address;  // "Peer-Address" metadata, for bounds per address
+  int connection = -1;       // see Router::closed
   Frames frames;
 };
 
@@ -60,6 +63,8 @@ class Dealer {
   /// so far. Once the handshake succeeded `connected` is true.
   [[nodiscard]] std::optional<core::Error> trouble();
   [[nodiscard]] bool connected() const;
+  /// Lets what was sent go out after the destruction, for at most kGoodbye; without it that is lost.
+  void finish();
 
  private:
   friend class Poller;
@@ -83,6 +88,14 @@ class Router {
   [[nodiscard]] core::Result<std::optional<Incoming>> receive();
   /// Answers pending ZAP requests; never blocks.
   void serve_zap();
+  /// Connections that ended since the last call. Their numbers are used again, and zmq tells of an
+  /// end before it uses a number again: ask before keeping the number of a message just received.
+  /// Messages of an ended connection may still be waiting.
+  [[nodiscard]] std::vector<int> closed();
+  /// Messages of the wrong shape so far.
+  [[nodiscard]] std::uint64_t dropped() const;
+  /// As for a Dealer.
+  void finish();
 
  private:
   friend class Poller;
@@ -96,7 +109,7 @@ class Router {
 class Poller {
  public:
   void add(Dealer& dealer, bool output);
-  void add(Router& router, bool output);
+  void add(Router& router);  // always writable as a whole, so that waiting for output is no use
   void add(int fd);  // readable
   /// True when something is ready before `timeout`; EINTR counts as ready. `fd_ready` tells which of
   /// the plain descriptors is readable.

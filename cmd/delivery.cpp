@@ -1,0 +1,50 @@
+#include "cmd/delivery.h"
+
+#include <algorithm>
+
+namespace p2pmail::cmd {
+
+using core::Code;
+using core::Error;
+
+net::Target target_of(const core::Peer& peer) {
+  net::Target target;
+  target.identity = peer.identity;
+  if (!peer.card) return target;
+  for (const core::DeviceRecord* record : peer.card->usable()) {
+    for (const auto& endpoint : record->endpoints) {
+      // Without Tor's SOCKS port an onion name would go to the resolver, and leak.
+      if (endpoint.kind == core::Endpoint::Kind::kOnion) continue;
+      target.places.push_back({endpoint, record->transport});
+    }
+  }
+  std::stable_partition(target.places.begin(), target.places.end(),
+                        [](const auto& place) { return place.endpoint.is_public(); });
+  return target;
+}
+
+core::Result<std::optional<core::Peer>> peer_of(core::Store& store,
+                                                const core::IdentityKey& identity) {
+  return store.state().find_peer(identity);
+}
+
+void note_unreached(core::Store& store, const std::vector<core::QueueEntry>& entries,
+                    const core::IdentityKey& identity, const Error& why, std::uint64_t now) {
+  for (const auto& entry : entries) {
+    if (entry.recipient != identity) continue;
+    if (store.queue().progress(entry.id).next_attempt > now) continue;
+    store.queue().note_failure(entry.id, why.context, now);
+  }
+}
+
+bool is_gone(core::Store& store, const std::string& entry) {
+  auto loaded = store.queue().load(entry);
+  return !loaded && loaded.error().code == Code::kNotFound;
+}
+
+core::Status check_damage(const std::vector<std::string>& damaged) {
+  if (damaged.empty()) return {};
+  return Error{Code::kMalformed, "damaged queue entry: " + damaged.front(), ""};
+}
+
+}  // namespace p2pmail::cmd

@@ -1,0 +1,33 @@
+// What send, fetch and serve share: whom to dial where, and an honest note of what did not work.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cmd/env.h"
+#include "core/queue.h"
+#include "core/store.h"
+#include "net/dial.h"
+
+namespace p2pmail::cmd {
+
+/// Every place where a device of the peer says that it listens, global addresses first. Private
+/// addresses and names count, because the user accepted the peer; onion names do not yet.
+[[nodiscard]] net::Target target_of(const core::Peer& peer);
+
+/// The peer behind a queue entry; nullopt when nothing at all is known.
+[[nodiscard]] core::Result<std::optional<core::Peer>> peer_of(core::Store& store,
+                                                              const core::IdentityKey& identity);
+
+/// Notes for the due entries of `identity` that an attempt failed.
+void note_unreached(core::Store& store, const std::vector<core::QueueEntry>& entries,
+                    const core::IdentityKey& identity, const core::Error& why, std::uint64_t now);
+
+/// True once the entry has reached its terminal state, whoever brought that about.
+[[nodiscard]] bool is_gone(core::Store& store, const std::string& entry);
+
+/// kMalformed for the first damaged queue file, if any.
+[[nodiscard]] core::Status check_damage(const std::vector<std::string>& damaged);
+
+}  // namespace p2pmail::cmd

@@ -1,0 +1,150 @@
+#include "core/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/crypto.h"
+#include "core/text.h"
+
+namespace p2pmail::core {
+namespace {
+
+namespace fs = std::filesystem;
+
+Code code_of(int number) {
+  switch (number) {
+    case ENOENT:
+    case ENOTDIR: return Code::kNotFound;
+    case EACCES:
+    case EPERM:
+    case EROFS: return Code::kDenied;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: return Code::kNoSpace;
+    case EEXIST: return Code::kExists;
+    default: return Code::kIo;
+  }
+}
+
+/// Size of a regular file of at most `max` bytes.
+Result<std::size_t> bounded_size(int fd, const fs::path& path, std::size_t max) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return errno_error(errno, path, "cannot stat");
+  if (S_ISDIR(info.st_mode)) return Error{Code::kMalformed, path.string() + ": is a directory"};
+  if (static_cast<std::uint64_t>(info.st_size) > max)
+    return Error{Code::kMalformed, path.string() + ": too large"};
+  return static_cast<std::size_t>(info.st_size);
+}
+
+}  // namespace
+
+Fd::~Fd() {
+  if (fd_ >= 0) (void)close(fd_);
+}
+
+Error errno_error(int number, const fs::path& path, const char* what) {
+  return {code_of(number), path.string() + ": " + what + ": " + std::strerror(number)};
+}
+
+Result<Fd> open_file(const fs::path& path, int flags, unsigned mode) {
+  for (;;) {
+    const int fd = open(path.c_str(), flags | O_CLOEXEC, mode);
+    if (fd >= 0) return Fd(fd);
+    if (errno != EINTR) return errno_error(errno, path, "cannot open");
+  }
+}
+
+Status write_at(int fd, std::uint64_t offset, ByteView bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t done = pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return errno_error(errno, path, "cannot write");
+    if (done == 0) return Error{Code::kIo, path.string() + ": cannot write"};
+    bytes = bytes.subspan(static_cast<std::size_t>(done));
+    offset += static_cast<std::uint64_t>(done);
+  }
+  return {};
+}
+
+Result<std::size_t> read_at(int fd, std::uint64_t offset, ByteSpan out, const fs::path& path) {
+  std::size_t total = 0;
+  while (total < out.size()) {
+    const ssize_t done = pread(fd, out.data() + total, out.size() - total,
+                               static_cast<off_t>(offset + total));
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return errno_error(errno, path, "cannot read");
+    if (done == 0) break;
+    total += static_cast<std::size_t>(done);
+  }
+  return total;
+}
+
+Status sync_fd(int fd, const fs::path& path) {
+  while (fsync(fd) != 0) {
+    if (errno != EINTR) return errno_error(errno, path, "cannot sync");
+  }
+  return {};
+}
+
+Status sync_directory(const fs::path& directory) {
+  const auto fd = open_file(directory, O_RDONLY | O_DIRECTORY);
+  if (!fd) return fd.error();
+  return sync_fd(fd->get(), directory);
+}
+
+Result<Bytes> read_file(const fs::path& path, std::size_t max) {
+  const auto fd = open_file(path, O_RDONLY);
+  if (!fd) return fd.error();
+  const auto size = bounded_size(fd->get(), path, max);
+  if (!size) return size.error();
+  Bytes bytes(*size);
+  const auto got = read_at(fd->get(), 0, bytes, path);
+  if (!got) return got.error();
+  bytes.resize(*got);
+  return bytes;
+}
+
+Result<SecretBytes> read_secret_file(const fs::path& path, std::size_t max) {
+  const auto fd = open_file(path, O_RDONLY);
+  if (!fd) return fd.error();
+  const auto size = bounded_size(fd->get(), path, max);
+  if (!size) return size.error();
+  SecretBytes bytes(*size);
+  const auto got = read_at(fd->get(), 0, bytes.span(), path);
+  if (!got) return got.error();
+  bytes.shorten(*got);
+  return bytes;
+}
+
+Status replace_file(const fs::path& path, ByteView bytes, unsigned mode) {
+  std::array<std::uint8_t, 8> suffix{};
+  random_bytes(suffix);
+  const fs::path beside = path.string() + ".new-" + to_hex(suffix);
+  const auto written = [&]() -> Status {
+    const auto fd = open_file(beside, O_WRONLY | O_CREAT | O_EXCL, mode);
+    if (!fd) return fd.error();
+    if (const auto put = write_at(fd->get(), 0, bytes, beside); !put) return put;
+    if (const auto synced = sync_fd(fd->get(), beside); !synced) return synced;
+    if (rename(beside.c_str(), path.c_str()) != 0) return errno_error(errno, path, "cannot replace");
+    return sync_directory(path.parent_path().empty() ? fs::path(".") : path.parent_path());
+  }();
+  if (!written) (void)unlink(beside.c_str());
+  return written;
+}
+
+Status make_directories(const fs::path& path) {
+  std::error_code failure;
+  if (path.empty() || fs::is_directory(path, failure)) return {};
+  if (const auto above = make_directories(path.parent_path()); !above) return above;
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    return errno_error(errno, path, "cannot create");
+  if (!fs::is_directory(path, failure))
+    return Error{Code::kCannotCreate, path.string() + ": is not a directory"};
+  return {};
+}
+
+}  // namespace p2pmail::core

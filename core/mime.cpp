@@ -1,0 +1,245 @@
+#include "core/mime.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/mime_fields.h"
+#include "core/mime_glib.h"
+#include "core/mime_parts.h"
+#include "core/mime_text.h"
+
+namespace p2pmail::core {
+
+using namespace mime;
+
+namespace {
+
+GMimeContentEncoding gmime_encoding(Transfer transfer) {
+  switch (transfer) {
+    case Transfer::kIdentity: return GMIME_CONTENT_ENCODING_8BIT;
+    case Transfer::kBinary: return GMIME_CONTENT_ENCODING_BINARY;
+    case Transfer::kBase64: return GMIME_CONTENT_ENCODING_BASE64;
+    case Transfer::kQuotedPrintable: return GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
+    case Transfer::kUuencode: return GMIME_CONTENT_ENCODING_UUENCODE;
+  }
+  return GMIME_CONTENT_ENCODING_8BIT;
+}
+
+/// A transfer encoding taken off or put on, piece by piece.
+class Coder {
+ public:
+  Coder(Transfer transfer, bool encode, Sink sink)
+      : filter_(g_mime_filter_basic_new(gmime_encoding(transfer), encode ? TRUE : FALSE)),
+        sink_(std::move(sink)) {}
+  [[nodiscard]] Status write(ByteView bytes) { return run(g_mime_filter_filter, bytes); }
+  [[nodiscard]] Status finish() { return run(g_mime_filter_complete, {}); }
+
+ private:
+  template <class Step>
+  Status run(Step step, ByteView bytes) {
+    // GMime takes the input as writable and wants room before it; it changes neither here.
+    static char empty = 0;
+    char* in = bytes.empty() ? &empty
+                             : const_cast<char*>(reinterpret_cast<const char*>(bytes.data()));
+    char* out = nullptr;
+    std::size_t size = 0, room = 0;
+    step(filter_.get(), in, bytes.size(), 0, &out, &size, &room);
+    if (size == 0) return {};
+    return sink_(bytes_of(std::string_view(out, size)));
+  }
+
+  GRef<GMimeFilter> filter_;
+  Sink sink_;
+};
+
+bool is_plain(Transfer transfer) {
+  return transfer == Transfer::kIdentity || transfer == Transfer::kBinary;
+}
+
+/// The content of `node` without its transfer encoding.
+Status decode(const MessageSource& source, const Node& node, const Sink& sink) {
+  if (is_plain(node.about.transfer) || node.is_message)
+    return read_pieces(source, node.content, node.end, sink);
+  Coder coder(node.about.transfer, false, sink);
+  auto read = read_pieces(source, node.content, node.end,
+                          [&](ByteView piece) { return coder.write(piece); });
+  return read ? coder.finish() : read;
+}
+
+// Stands for NUL outside of contents. Not white space: after a boundary that would make another one.
+constexpr char kNoNul = '?';
+
+/// NUL ends a string for the reader of write_textual; outside of contents it means nothing.
+Status write_without_nul(const MessageSource& source, std::uint64_t start, std::uint64_t end,
+                         const Sink& sink) {
+  return read_pieces(source, start, end, [&](ByteView piece) -> Status {
+    if (std::find(piece.begin(), piece.end(), 0) == piece.end()) return sink(piece);
+    Bytes clean = to_bytes(piece);
+    std::replace(clean.begin(), clean.end(), std::uint8_t{0}, std::uint8_t{kNoNul});
+    return sink(clean);
+  });
+}
+
+/// Whether a part must become base64 for a reader of C strings: binary data, and any text with NUL,
+/// or declared binary because of its CR.
+Result<bool> needs_base64(const MessageSource& source, const Node& node) {
+  const bool is_binary = node.about.transfer == Transfer::kBinary;
+  if (is_binary && !node.about.type.starts_with("text/")) return true;
+  bool found = false;
+  auto read = read_pieces(source, node.content, node.end, [&](ByteView piece) -> Status {
+    found = found || std::any_of(piece.begin(), piece.end(), [&](std::uint8_t byte) {
+              return byte == 0 || (is_binary && byte == '\r');
+            });
+    return {};
+  });
+  if (!read) return read.error();
+  return found;
+}
+
+/// The header of a part whose content becomes base64.
+Status write_base64_header(const MessageSource& source, const Node& node, bool is_message,
+                           const Sink& sink) {
+  auto header = read_range(source, node.header, node.content);
+  if (!header) return header.error();
+  std::replace(header->begin(), header->end(), '\0', kNoNul);
+  std::string text;
+  bool has_version = !is_message;  // parts need none
+  for (const Field& field : split_fields(*header)) {
+    if (field.name == "content-transfer-encoding") continue;
+    has_version = has_version || field.name == "mime-version";
+    text += field.text;
+    if (!text.ends_with('\n')) text += '\n';
+  }
+  if (!has_version) text += "MIME-Version: 1.0\n";
+  return sink(bytes_of(text + "Content-Transfer-Encoding: base64\n\n"));
+}
+
+Status write_as_base64(const MessageSource& source, const Node& node, bool is_message,
+                       const Sink& sink) {
+  if (auto put = write_base64_header(source, node, is_message, sink); !put) return put;
+  Coder coder(Transfer::kBase64, true, sink);
+  auto put = decode(source, node, [&](ByteView piece) { return coder.write(piece); });
+  return put ? coder.finish() : put;
+}
+
+/// At most `max` bytes of what a part says.
+std::string text_of_part(const MessageSource& source, const Node& node, std::size_t max) {
+  // Four bytes in any charset make at least one in UTF-8; markup is longer than what it says.
+  const std::size_t bound = max > SIZE_MAX / 8 ? max : max * 4 + 4096;
+  std::string raw;
+  const Error enough{Code::kRefused, "enough"};
+  auto read = decode(source, node, [&](ByteView piece) -> Status {
+    raw += text_of(piece).substr(0, bound - raw.size());
+    return raw.size() < bound ? Status() : Status(enough);
+  });
+  (void)read;  // a part that cannot be read to its end shows what there is
+  const std::string_view whole = raw.size() < bound ? std::string_view(raw) : cut_utf8(raw, bound - 1);
+  std::string text = to_utf8(whole, node.about.charset);
+  if (node.about.type == "text/html") text = html_to_text(text);
+  return std::string(cut_utf8(text, max));
+}
+
+}  // namespace
+
+struct Message::State {
+  MessageSource source;
+  std::vector<Node> nodes;
+  std::vector<PartInfo> parts;
+  std::vector<std::size_t> node_of;  // of parts
+  HeaderFields header;
+
+  void list_parts();
+  /// Inside of something that its sender attached.
+  [[nodiscard]] bool is_attached(const Node& node) const;
+  [[nodiscard]] std::string texts(std::string_view type, std::size_t count, std::size_t max) const;
+};
+
+void Message::State::list_parts() {
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const Node& node = nodes[i];
+    if (node.is_container) continue;
+    PartInfo part;
+    part.number = static_cast<int>(parts.size()) + 1;
+    part.type = node.about.type;
+    part.file_name = node.about.file_name;
+    part.is_attachment =
+        node.about.is_attachment || (!node.is_message && !node.about.type.starts_with("text/"));
+    part.encoded_size = node.end - node.content;
+    parts.push_back(std::move(part));
+    node_of.push_back(i);
+  }
+}
+
+bool Message::State::is_attached(const Node& node) const {
+  if (node.about.is_attachment) return true;
+  for (int at = node.parent; at >= 0; at = nodes[static_cast<std::size_t>(at)].parent)
+    if (nodes[static_cast<std::size_t>(at)].about.is_attachment) return true;
+  return false;
+}
+
+std::string Message::State::texts(std::string_view type, std::size_t count,
+                                  std::size_t max) const {
+  std::string text;
+  for (const Node& node : nodes) {
+    if (count == 0 || text.size() >= max) break;
+    if (node.is_container || node.about.type != type || is_attached(node)) continue;
+    if (!text.empty() && text.back() != '\n') text += '\n';
+    text += text_of_part(source, node, max - text.size());
+    --count;
+  }
+  return text;
+}
+
+Message::Message(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Message::Message(Message&&) noexcept = default;
+Message& Message::operator=(Message&&) noexcept = default;
+Message::~Message() = default;
+
+Result<Message> Message::parse(MessageSource source) {
+  init();
+  auto state = std::make_unique<State>();
+  state->source = std::move(source);
+  auto nodes = split_parts(state->source);
+  if (!nodes) return nodes.error();
+  state->nodes = std::move(*nodes);
+  auto header = read_range(state->source, 0, state->nodes.front().content);
+  if (!header) return header.error();
+  state->header = parse_header(*header).value_or(HeaderFields{});
+  state->list_parts();
+  return Message(std::move(state));
+}
+
+const HeaderFields& Message::header() const { return state_->header; }
+
+const std::vector<PartInfo>& Message::parts() const { return state_->parts; }
+
+std::string Message::body_text(std::size_t max) const {
+  std::string text = state_->texts("text/plain", kMaxParts, max);
+  return text.empty() ? state_->texts("text/html", 1, max) : text;
+}
+
+Status Message::write_part(int number, const Sink& sink) const {
+  if (number < 1 || static_cast<std::size_t>(number) > state_->parts.size())
+    return Error{Code::kNotFound, "part " + std::to_string(number) + ": there is no such part"};
+  const auto index = state_->node_of[static_cast<std::size_t>(number) - 1];
+  return decode(state_->source, state_->nodes[index], sink);
+}
+
+Status Message::write_textual(const Sink& sink) const {
+  std::uint64_t written = 0;
+  for (const Node& node : state_->nodes) {
+    if (node.is_container || node.is_message) continue;
+    auto change = needs_base64(state_->source, node);
+    if (!change) return change.error();
+    if (!*change) continue;
+    auto put = write_without_nul(state_->source, written, node.header, sink);
+    const bool is_message =
+        node.parent < 0 || state_->nodes[static_cast<std::size_t>(node.parent)].is_message;
+    if (put) put = write_as_base64(state_->source, node, is_message, sink);
+    if (!put) return put;
+    written = node.end;
+  }
+  return write_without_nul(state_->source, written, state_->source.size, sink);
+}
+
+}  // namespace p2pmail::core

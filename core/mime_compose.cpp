@@ -1,0 +1,266 @@
+// Writing: GMime makes the values of a header, the bytes of body and attachments pass through as they
+// are. Every length is unknown (a body may be a pipe), so the structure is written as it goes.
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <iterator>
+#include <limits>
+#include <utility>
+
+#include "core/crypto.h"
+#include "core/mime.h"
+#include "core/mime_glib.h"
+#include "core/mime_text.h"
+#include "core/text.h"
+
+namespace p2pmail::core {
+
+using namespace mime;
+
+namespace {
+
+constexpr std::size_t kPeek = 64 * 1024;
+constexpr std::size_t kMaxLine = 998;  // RFC 5322 section 2.1.1
+
+/// What cannot stand in a header becomes a space or U+FFFD.
+std::string clean_value(std::string_view value) {
+  std::string clean = valid_utf8(value);
+  for (char& c : clean)
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
+  return clean;
+}
+
+/// An address as it may stand between angle brackets without becoming another one.
+bool is_addr_spec(std::string_view address) {
+  return !address.empty() && !has_controls(address) &&
+         address.find_first_of(" <>()[],;:\\\"") == std::string_view::npos;
+}
+
+std::string id_field(std::string_view name, std::string_view id) {
+  std::string clean;
+  std::copy_if(id.begin(), id.end(), std::back_inserter(clean),
+               [](char c) { return c > ' ' && c < '\x7f' && c != '<' && c != '>'; });
+  return clean.empty() ? "" : std::string(name) + ": <" + clean + ">\n";
+}
+
+std::string format_date(GTime time) {
+  if (!time) time.reset(g_date_time_new_from_unix_utc(0));
+  const GText text(g_mime_utils_header_format_date(time.get()));
+  return text.get();
+}
+
+gint64 seconds(std::uint64_t time) {
+  return static_cast<gint64>(
+      std::min(time, static_cast<std::uint64_t>(std::numeric_limits<gint64>::max())));
+}
+
+struct KnownType {
+  const char* extension;
+  const char* type;
+};
+// A guess for the reader's convenience. No message/* (an .eml file need not be one, and its bytes
+// count) and no multipart/*.
+constexpr KnownType kTypes[] = {
+    {"txt", "text/plain"},         {"md", "text/markdown"},      {"html", "text/html"},
+    {"htm", "text/html"},          {"css", "text/css"},          {"csv", "text/csv"},
+    {"c", "text/x-csrc"},          {"h", "text/x-chdr"},         {"cpp", "text/x-c++src"},
+    {"py", "text/x-python"},       {"sh", "text/x-sh"},          {"patch", "text/x-diff"},
+    {"diff", "text/x-diff"},       {"log", "text/plain"},        {"ics", "text/calendar"},
+    {"vcf", "text/vcard"},         {"json", "application/json"}, {"xml", "application/xml"},
+    {"pdf", "application/pdf"},    {"zip", "application/zip"},   {"gz", "application/gzip"},
+    {"tgz", "application/gzip"},   {"xz", "application/x-xz"},   {"bz2", "application/x-bzip2"},
+    {"zst", "application/zstd"},   {"tar", "application/x-tar"}, {"7z", "application/x-7z-compressed"},
+    {"png", "image/png"},          {"jpg", "image/jpeg"},        {"jpeg", "image/jpeg"},
+    {"gif", "image/gif"},          {"webp", "image/webp"},       {"svg", "image/svg+xml"},
+    {"mp3", "audio/mpeg"},         {"ogg", "audio/ogg"},         {"flac", "audio/flac"},
+    {"wav", "audio/x-wav"},        {"mp4", "video/mp4"},         {"webm", "video/webm"},
+    {"mkv", "video/x-matroska"},   {"rtf", "application/rtf"},   {"epub", "application/epub+zip"},
+    {"odt", "application/vnd.oasis.opendocument.text"},
+    {"ods", "application/vnd.oasis.opendocument.spreadsheet"},
+    {"odp", "application/vnd.oasis.opendocument.presentation"},
+    {"docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+    {"xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
+    {"pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"},
+};
+
+const char* type_of(const std::string& name) {
+  const auto dot = name.rfind('.');
+  if (dot != std::string::npos)
+    for (const KnownType& known : kTypes)
+      if (g_ascii_strcasecmp(name.c_str() + dot + 1, known.extension) == 0) return known.type;
+  return "application/octet-stream";
+}
+
+/// A file read once from where it is; its first bytes can be looked at before.
+class Input {
+ public:
+  Input(int fd, std::string name) : fd_(fd), name_(std::move(name)), buffer_(kPeek) {}
+
+  /// Fills the buffer. Whether that is all of the file is known afterwards.
+  Status peek() {
+    while (fd_ >= 0 && !is_whole_ && size_ < buffer_.size()) {
+      auto got = read_more(ByteSpan(buffer_).subspan(size_));
+      if (!got) return got.error();
+      size_ += *got;
+      is_whole_ = *got == 0;
+    }
+    is_whole_ = is_whole_ || fd_ < 0;
+    return {};
+  }
+  [[nodiscard]] ByteView start() const { return ByteView(buffer_).first(size_); }
+  [[nodiscard]] bool is_whole() const { return is_whole_; }
+
+  /// Everything, what was looked at included.
+  Status copy(const Sink& sink) {
+    while (size_ > 0) {
+      if (auto put = sink(start()); !put) return put;
+      size_ = 0;
+      if (auto more = peek(); !more) return more;
+    }
+    return {};
+  }
+
+ private:
+  Result<std::size_t> read_more(ByteSpan out) {
+    ssize_t got = 0;
+    do got = ::read(fd_, out.data(), out.size());
+    while (got < 0 && errno == EINTR);
+    if (got >= 0) return static_cast<std::size_t>(got);
+    return Error{Code::kIo, errno_error(errno, name_, "cannot read").context};
+  }
+
+  int fd_;
+  std::string name_;
+  Bytes buffer_;
+  std::size_t size_ = 0;
+  bool is_whole_ = false;
+};
+
+bool starts_as_utf8(const Input& input) {
+  const auto start = text_of(input.start());
+  return is_utf8(input.is_whole() ? start : cut_utf8(start, start.empty() ? 0 : start.size() - 1));
+}
+
+/// What the first bytes allow to promise about all of them. Binary promises nothing, so that is what
+/// a body is that goes on after the bytes that were looked at.
+const char* body_encoding(const Input& input) {
+  if (!input.is_whole()) return "binary";
+  const auto text = text_of(input.start());
+  bool is_ascii = true;
+  std::size_t line = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool is_crlf = text[i] == '\r' && text.substr(i + 1, 1) == "\n";
+    line = text[i] == '\n' ? 0 : line + (is_crlf ? 0 : 1);
+    if (line > kMaxLine || text[i] == '\0' || (text[i] == '\r' && !is_crlf)) return "binary";
+    is_ascii = is_ascii && static_cast<unsigned char>(text[i]) < 0x80;
+  }
+  return is_ascii ? "7bit" : "8bit";
+}
+
+std::string body_fields(const Input& input) {
+  return std::string("Content-Type: text/plain; charset=") +
+         (starts_as_utf8(input) ? "utf-8" : "unknown-8bit") +
+         "\nContent-Transfer-Encoding: " + body_encoding(input) + "\n\n";
+}
+
+/// File names need RFC 2231, which GMime writes.
+std::string attachment_fields(const std::string& name, const Input& input) {
+  const std::string type = type_of(name);
+  const auto slash = type.find('/');
+  const GRef<GMimeContentType> content(
+      g_mime_content_type_new(type.substr(0, slash).c_str(), type.substr(slash + 1).c_str()));
+  if (type.starts_with("text/") && starts_as_utf8(input))
+    g_mime_content_type_set_parameter(content.get(), "charset", "utf-8");
+  const GRef<GMimeContentDisposition> disposition(g_mime_content_disposition_new());
+  g_mime_content_disposition_set_disposition(disposition.get(), "attachment");
+  const std::string clean = clean_value(name);
+  if (!clean.empty())
+    g_mime_content_disposition_set_parameter(disposition.get(), "filename", clean.c_str());
+  const GText type_text(g_mime_content_type_encode(content.get(), nullptr));
+  const GText disposition_text(g_mime_content_disposition_encode(disposition.get(), nullptr));
+  auto line = [](const char* field, const char* value) {
+    std::string text = std::string(field) + ":" + (value[0] == ' ' ? "" : " ") + value;
+    if (!text.ends_with('\n')) text += '\n';
+    return text;
+  };
+  return line("Content-Type", type_text.get()) +
+         line("Content-Disposition", disposition_text.get()) +
+         "Content-Transfer-Encoding: binary\n\n";
+}
+
+std::string message_fields(const Draft& draft) {
+  std::string text = address_header_line("From", {draft.from});
+  if (!draft.to.empty()) text += address_header_line("To", draft.to);
+  if (!draft.cc.empty()) text += address_header_line("Cc", draft.cc);
+  text += header_line("Subject", draft.subject);
+  text += "Date: " + format_date(GTime(g_date_time_new_from_unix_local(seconds(draft.time)))) + "\n";
+  text += id_field("Message-ID", draft.message_id);
+  text += id_field("In-Reply-To", draft.in_reply_to);
+  text += id_field("References", draft.in_reply_to);
+  return text + "MIME-Version: 1.0\n";
+}
+
+}  // namespace
+
+std::string header_line(std::string_view name, std::string_view utf8_value) {
+  init();
+  const std::string value = clean_value(utf8_value);
+  const std::string field(name);
+  const GText encoded(g_mime_utils_header_encode_text(nullptr, value.c_str(), "utf-8"));
+  const GText folded(
+      g_mime_utils_unstructured_header_fold(nullptr, nullptr, (field + ": " + encoded.get()).c_str()));
+  std::string line = folded.get();
+  if (!line.ends_with('\n')) line += '\n';
+  return line;
+}
+
+std::string address_header_line(std::string_view name, const std::vector<Mailbox5322>& list) {
+  init();
+  const GRef<InternetAddressList> addresses(internet_address_list_new());
+  for (const Mailbox5322& mailbox : list) {
+    if (!is_addr_spec(mailbox.address)) continue;
+    const std::string shown = clean_value(mailbox.name);
+    const GRef<InternetAddress> address(internet_address_mailbox_new(
+        shown.empty() ? nullptr : shown.c_str(), mailbox.address.c_str()));
+    internet_address_set_charset(address.get(), "utf-8");
+    internet_address_list_add(addresses.get(), address.get());
+  }
+  if (internet_address_list_length(addresses.get()) == 0) return {};
+  const GText text(internet_address_list_to_string(addresses.get(), nullptr, TRUE));
+  return std::string(name) + ": " + text.get() + "\n";
+}
+
+std::string rfc5322_date(std::uint64_t time) {
+  init();
+  return format_date(GTime(g_date_time_new_from_unix_utc(seconds(time))));
+}
+
+Status compose(const Draft& draft, const Sink& sink) {
+  init();
+  auto put = [&](const std::string& text) { return sink(bytes_of(text)); };
+  Input body(draft.body_fd, "message body");
+  if (auto read = body.peek(); !read) return read;
+  if (draft.attachments.empty()) {
+    auto done = put(message_fields(draft) + body_fields(body));
+    return done ? body.copy(sink) : done;
+  }
+  std::array<std::uint8_t, 16> random{};
+  random_bytes(random);
+  const std::string boundary = "p2pmail-" + to_hex(random);
+  auto done = put(message_fields(draft) + "Content-Type: multipart/mixed; boundary=\"" + boundary +
+                  "\"\n\n--" + boundary + "\n" + body_fields(body));
+  if (done) done = body.copy(sink);
+  for (const Draft::Attachment& attachment : draft.attachments) {
+    if (!done) return done;
+    Input file(attachment.fd, attachment.path);
+    if (auto read = file.peek(); !read) return read;
+    done = put("\n--" + boundary + "\n" + attachment_fields(attachment.name, file));
+    if (done) done = file.copy(sink);
+  }
+  return done ? put("\n--" + boundary + "--\n") : done;
+}
+
+}  // namespace p2pmail::core

@@ -1,0 +1,203 @@
+#include "net/conversation.h"
+
+#include <set>
+
+namespace p2pmail::net {
+namespace {
+
+using core::Code;
+using core::Error;
+
+// Messages in one round, so that one conversation does not keep the others waiting.
+constexpr int kRound = 64;
+constexpr std::size_t kMarkBatch = 64;
+constexpr int kMarkRounds = 1024;
+
+}  // namespace
+
+core::Status Pump::run(Session& session, const Send& send) {
+  more_ = false;
+  for (int i = 0; i < kRound; ++i) {
+    if (!held_) held_ = session.next();
+    if (!held_) return {};
+    const auto sent = send(*held_);
+    if (!sent) return sent.error();
+    if (!*sent) return {};
+    held_.reset();
+  }
+  more_ = true;
+  return {};
+}
+
+Conversation::Conversation(Context& context, core::Mailbox& mailbox, const core::AgreeSecret& own,
+                           Target target, std::chrono::milliseconds connect)
+    : context_(context),
+      mailbox_(mailbox),
+      own_(own),
+      target_(std::move(target)),
+      connect_(connect) {}
+
+std::optional<core::IdentityKey> Conversation::identity() const {
+  if (met()) return session_->caller()->identity;
+  return target_.identity;
+}
+
+void Conversation::wake() {
+  if (session_) session_->wake();
+  busy_ = true;
+}
+
+void Conversation::add_to(Poller& poller) {
+  if (dealer_ && !finished_) poller.add(*dealer_, pump_.blocked());
+}
+
+// False when no place is left.
+bool Conversation::start_place(Clock::time_point now) {
+  for (; place_ < target_.places.size(); ++place_) {
+    const auto& place = target_.places[place_];
+    auto dealer = Dealer::connect(context_, place.endpoint, place.transport, &own_);
+    if (dealer) {
+      dealer_.emplace(std::move(*dealer));
+      place_started_ = now;
+      return true;
+    }
+    outcome_.error = dealer.error().in(place.endpoint.text());
+  }
+  if (!outcome_.error) outcome_.error = Error{Code::kUnavailable, "no known place to dial"};
+  return false;
+}
+
+void Conversation::start_session(Clock::time_point now) {
+  Session::Options options;
+  options.role = Session::Role::kDialer;
+  options.transport = target_.places[place_].transport;
+  options.expected = target_.identity;
+  options.push = target_.push;
+  options.last_chance = place_ + 1 == target_.places.size();
+  session_.emplace(mailbox_, options, seconds_of(now));
+  pump_ = Pump();
+}
+
+void Conversation::step(Clock::time_point now, const OnEvent& on_event) {
+  if (finished_) return;
+  busy_ = false;
+  if (!dealer_ && !start_place(now)) return conclude(on_event);
+  const auto trouble = dealer_->trouble();
+  if (!session_ && dealer_->connected()) start_session(now);
+  if (session_) exchange(now, on_event);
+  if (finished_ || !dealer_) return;
+  if (trouble && !busy_) return broken(*trouble, on_event);
+  if (!met() && now - place_started_ > connect_)
+    broken(Error{Code::kTimeout, "no answer in time"}, on_event);
+}
+
+core::Status Conversation::receive(Clock::time_point now) {
+  for (int i = 0; i < kRound; ++i) {
+    auto frames = dealer_->receive();
+    if (!frames) return frames.error();
+    if (!*frames) {
+      session_->flush();
+      return {};
+    }
+    session_->receive((*frames)->head, (*frames)->body, seconds_of(now));
+  }
+  busy_ = true;
+  return {};
+}
+
+void Conversation::exchange(Clock::time_point now, const OnEvent& on_event) {
+  auto status = receive(now);
+  if (status && !busy_) session_->tick(seconds_of(now));
+  if (status)
+    status = pump_.run(*session_, [this](const Frames& frames) { return dealer_->send(frames); });
+  report(on_event);
+  if (!status) return broken(status.error(), on_event);
+  if (!session_->done() || pump_.more()) return;
+  if (!session_->failure()) return conclude(on_event);
+  // The last word, if any, is on its way; it may take the time that a goodbye takes.
+  dealer_->finish();
+  broken(*session_->failure(), on_event);
+}
+
+// After meeting this is the end; before, the next place gets its chance.
+void Conversation::broken(const Error& why, const OnEvent& on_event) {
+  const bool was_met = met();
+  const bool last = place_ + 1 >= target_.places.size();
+  outcome_.error = why.in(target_.places[place_].endpoint.text());
+  if (session_) {
+    session_->lost(*outcome_.error);
+    marked_ = marked_ || was_met || last;
+    report(on_event);
+  }
+  if (was_met) return conclude(on_event);
+  session_.reset();
+  dealer_.reset();
+  ++place_;
+  busy_ = true;
+  if (last) conclude(on_event);
+}
+
+void Conversation::abort(const Error& why, const OnEvent& on_event) {
+  if (finished_) return;
+  outcome_.error = why;
+  if (session_) {
+    session_->lost(why);
+    marked_ = marked_ || met() || place_ + 1 >= target_.places.size();
+    report(on_event);
+  }
+  conclude(on_event);
+}
+
+void Conversation::interrupt() {
+  if (finished_) return;
+  outcome_.error = Error{Code::kTimeout, "interrupted"};
+  if (met()) outcome_.card = session_->peer_card();
+  finished_ = true;
+  session_.reset();
+  dealer_.reset();
+}
+
+void Conversation::conclude(const OnEvent& on_event) {
+  finished_ = true;
+  if (session_) {
+    report(on_event);
+    outcome_.card = session_->peer_card();
+    // A regular end: our bye may still be in the pipe.
+    if (session_->done() && !session_->failure()) {
+      outcome_.error.reset();
+      dealer_->finish();
+    }
+  }
+  session_.reset();
+  dealer_.reset();
+  if (!outcome_.reached && outcome_.error) mark_unreached(*outcome_.error);
+}
+
+// Without a session nobody told the letters; the queue wants to show why, and to wait longer.
+void Conversation::mark_unreached(const Error& why) {
+  if (marked_ || !target_.push || !target_.identity) return;
+  core::Caller caller;
+  caller.identity = *target_.identity;
+  if (!target_.places.empty()) caller.transport = target_.places.back().transport;
+  std::set<core::Root> seen;
+  for (int round = 0; round < kMarkRounds; ++round) {
+    bool news = false;
+    for (auto& letter : mailbox_.outgoing(caller, kMarkBatch)) {
+      if (!seen.insert(letter->root()).second) continue;
+      letter->failed(why);
+      news = true;
+    }
+    if (!news) return;
+  }
+}
+
+void Conversation::report(const OnEvent& on_event) {
+  while (auto event = session_->next_event()) {
+    if (event->kind == Event::Kind::kMet) outcome_.reached = true;
+    if (event->kind == Event::Kind::kDelivered) ++outcome_.delivered;
+    if (event->kind == Event::Kind::kReceived) ++outcome_.received;
+    if (on_event) on_event(*event);
+  }
+}
+
+}  // namespace p2pmail::net

@@ -1,0 +1,88 @@
+// One dialed conversation: tries the places of a target in order, then runs a session over the
+// first that answers. Never waits: whoever owns it polls and calls step(). Used by dial and node.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+
+#include "core/mailbox.h"
+#include "net/dial.h"
+#include "net/session.h"
+#include "net/socket.h"
+
+namespace p2pmail::net {
+
+using Clock = std::chrono::steady_clock;
+
+/// The time as sessions want it.
+[[nodiscard]] inline std::uint64_t seconds_of(Clock::time_point now) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count());
+}
+
+/// Moves a session's messages out, as many as the pipe takes; what did not fit is kept.
+class Pump {
+ public:
+  using Send = std::function<core::Result<bool>(const Frames&)>;
+  [[nodiscard]] core::Status run(Session& session, const Send& send);
+  [[nodiscard]] bool blocked() const { return held_.has_value(); }
+  /// The last run stopped at its bound, not because there was nothing left.
+  [[nodiscard]] bool more() const { return more_; }
+
+ private:
+  std::optional<Frames> held_;
+  bool more_ = false;
+};
+
+class Conversation {
+ public:
+  using OnEvent = std::function<void(const Event&)>;
+  /// Context, mailbox and key must outlive it.
+  Conversation(Context& context, core::Mailbox& mailbox, const core::AgreeSecret& own,
+               Target target, std::chrono::milliseconds connect);
+
+  void add_to(Poller& poller);
+  /// One round: what came, what is to go, what time says.
+  void step(Clock::time_point now, const OnEvent& on_event);
+  /// Another step has something to do without waiting.
+  [[nodiscard]] bool busy() const { return !finished_ && (busy_ || pump_.more()); }
+  [[nodiscard]] bool finished() const { return finished_; }
+  /// Ends it; the letters are marked failed.
+  void abort(const core::Error& why, const OnEvent& on_event);
+  /// Ends it because we were told to stop: the letters go back as they were.
+  void interrupt();
+  void wake();
+  /// Who is there, or who is meant to be.
+  [[nodiscard]] std::optional<core::IdentityKey> identity() const;
+  [[nodiscard]] const Target& target() const { return target_; }
+  [[nodiscard]] const DialOutcome& outcome() const { return outcome_; }
+
+ private:
+  [[nodiscard]] bool start_place(Clock::time_point now);
+  [[nodiscard]] bool met() const { return session_ && session_->caller(); }
+  void start_session(Clock::time_point now);
+  [[nodiscard]] core::Status receive(Clock::time_point now);
+  void exchange(Clock::time_point now, const OnEvent& on_event);
+  void broken(const core::Error& why, const OnEvent& on_event);
+  void conclude(const OnEvent& on_event);
+  void report(const OnEvent& on_event);
+  void mark_unreached(const core::Error& why);
+
+  Context& context_;
+  core::Mailbox& mailbox_;
+  const core::AgreeSecret& own_;
+  Target target_;
+  std::chrono::milliseconds connect_;
+  std::size_t place_ = 0;
+  Clock::time_point place_started_{};
+  std::optional<Dealer> dealer_;
+  std::optional<Session> session_;
+  Pump pump_;
+  DialOutcome outcome_;
+  bool marked_ = false;  // the letters of this target know why they were not sent
+  bool busy_ = true;
+  bool finished_ = false;
+};
+
+}  // namespace p2pmail::net

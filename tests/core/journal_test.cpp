@@ -1,0 +1,127 @@
+// The journal decides what was delivered: torn records, lost indexes and crashes between its steps.
+#include "core/journal.h"
+
+#include <gtest/gtest.h>
+
+#include "core/file.h"
+#include "tests/core/fixture.h"
+
+namespace p2pmail::core {
+namespace {
+
+using testing::TempDir;
+
+JournalEntry entry_of(std::uint8_t number) {
+  JournalEntry entry;
+  entry.sender.bytes.fill(1);
+  entry.root.bytes.fill(number);
+  entry.time = 1000;
+  entry.folder = "INBOX";
+  entry.unique = "name" + std::to_string(number);
+  return entry;
+}
+
+class JournalTest : public ::testing::Test {
+ protected:
+  JournalTest() : state_(std::move(*State::open(directory_.path()))) {}
+  Journal journal() { return Journal(path(), state_); }
+  std::filesystem::path path() const { return directory_.path() / "journal"; }
+  bool seen(std::uint8_t number) {
+    const auto entry = entry_of(number);
+    const auto answer = journal().seen(entry.sender, entry.root);
+    return answer && *answer;
+  }
+  TempDir directory_;
+  State state_;
+};
+
+TEST_F(JournalTest, RemembersWhatWasRecorded) {
+  const auto fresh = journal().record({entry_of(1), entry_of(2)});
+  ASSERT_TRUE(fresh);
+  EXPECT_EQ(*fresh, (std::vector<bool>{true, true}));
+  EXPECT_TRUE(seen(1));
+  EXPECT_TRUE(seen(2));
+  EXPECT_FALSE(seen(3));
+}
+
+TEST_F(JournalTest, RecordsEachLetterOnce) {
+  ASSERT_TRUE(journal().record({entry_of(1)}));
+  const auto again = journal().record({entry_of(1), entry_of(2), entry_of(2)});
+  ASSERT_TRUE(again);
+  EXPECT_EQ(*again, (std::vector<bool>{false, true, false}));
+}
+
+TEST_F(JournalTest, RebuildsALostIndex) {
+  ASSERT_TRUE(journal().record({entry_of(1), entry_of(2)}));
+  ASSERT_TRUE(state_.clear_journal_index());
+  EXPECT_TRUE(seen(1));
+  EXPECT_TRUE(seen(2));
+}
+
+TEST_F(JournalTest, CutsOffATornRecordAtEveryLength) {
+  ASSERT_TRUE(journal().record({entry_of(1)}));
+  const auto one = read_file(path(), 1 << 20);
+  ASSERT_TRUE(journal().record({entry_of(2)}));
+  const auto two = read_file(path(), 1 << 20);
+  for (std::size_t size = one->size(); size < two->size(); ++size) {
+    ASSERT_TRUE(replace_file(path(), ByteView(*two).first(size)));
+    ASSERT_TRUE(state_.clear_journal_index());
+    ASSERT_TRUE(seen(1)) << size;
+    ASSERT_FALSE(seen(2)) << size;
+    ASSERT_TRUE(journal().record({entry_of(3)}));
+    ASSERT_TRUE(seen(3)) << size;
+  }
+}
+
+TEST_F(JournalTest, RefusesAForeignFile) {
+  ASSERT_TRUE(replace_file(path(), bytes_of("something else entirely")));
+  const auto entry = entry_of(1);
+  const auto answer = journal().seen(entry.sender, entry.root);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Code::kMalformed);
+}
+
+TEST_F(JournalTest, FollowsAJournalThatBecameShorter) {
+  ASSERT_TRUE(journal().record({entry_of(1)}));
+  const auto backup = read_file(path(), 1 << 20);
+  ASSERT_TRUE(journal().record({entry_of(2)}));
+  ASSERT_TRUE(replace_file(path(), *backup));
+  EXPECT_TRUE(seen(1));
+  EXPECT_FALSE(seen(2));
+}
+
+class RecoverTest : public JournalTest {
+ protected:
+  RecoverTest() : maildir_(directory_.path() / "mail") { EXPECT_TRUE(maildir_.create()); }
+  void leave_partial(const std::string& name) {
+    EXPECT_TRUE(replace_file(maildir_.partial() / name, bytes_of("mail")));
+  }
+  std::size_t inbox() { return maildir_.list("INBOX")->size(); }
+  Maildir maildir_;
+};
+
+TEST_F(RecoverTest, FinishesADeliveryThatTheJournalHas) {
+  leave_partial("name1");
+  ASSERT_TRUE(journal().record({entry_of(1)}));
+  ASSERT_TRUE(journal().recover(maildir_, 2000));
+  EXPECT_EQ(inbox(), 1U);
+  ASSERT_TRUE(journal().recover(maildir_, 2000));
+  EXPECT_EQ(inbox(), 1U);
+}
+
+TEST_F(RecoverTest, LeavesAFreshPartialOfARunningProcessAlone) {
+  leave_partial("running");
+  ASSERT_TRUE(journal().recover(maildir_, 2000));
+  EXPECT_TRUE(std::filesystem::exists(maildir_.partial() / "running"));
+  EXPECT_EQ(inbox(), 0U);
+}
+
+TEST_F(RecoverTest, DiscardsAPartialThatNobodyWroteToForADay) {
+  leave_partial("stale");
+  const auto later = static_cast<std::uint64_t>(::time(nullptr)) + 2 * 86400;
+  ASSERT_TRUE(journal().recover(maildir_, later));
+  EXPECT_FALSE(std::filesystem::exists(maildir_.partial() / "stale"));
+}
+
+}  // namespace
+}  // namespace p2pmail::core

@@ -1,0 +1,254 @@
+// From a draft to the recipient's Maildir and back as a receipt, without a network: what is accepted,
+// what is refused, and that nothing arrives twice or vanishes.
+#include "core/post_office.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/core/fixture.h"
+
+namespace p2pmail::core {
+namespace {
+
+using testing::carry;
+using testing::kStart;
+using testing::now_at;
+using testing::Person;
+using testing::TempDir;
+
+class PostOfficeTest : public ::testing::Test {
+ protected:
+  PostOfficeTest() : alice_(directory_, "alice"), bob_(directory_, "bob") {
+    alice_.knows(bob_);
+    bob_.knows(alice_);
+  }
+  Posted send(const std::string& subject, const std::string& body) {
+    auto posted = post(*alice_.store, alice_.posting(subject, body, {&bob_}), now_at(kStart));
+    EXPECT_TRUE(posted) << posted.error().context;
+    return std::move(*posted);
+  }
+  TempDir directory_;
+  Person alice_;
+  Person bob_;
+};
+
+TEST_F(PostOfficeTest, DeliversAndKeepsACopy) {
+  const Posted posted = send("Lunch?", "At noon.\n");
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  const auto inbox = bob_.mail("INBOX");
+  ASSERT_EQ(inbox.size(), 1U);
+  EXPECT_EQ(inbox[0].id, to_hex(posted.id));
+  EXPECT_EQ(inbox[0].subject, "Lunch?");
+  EXPECT_EQ(inbox[0].verdict, Verdict::kPeer);
+  EXPECT_NE(bob_.text_of_message(inbox[0]).find("At noon."), std::string::npos);
+  const auto sent = alice_.mail(".Sent");
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].id, to_hex(posted.id));
+  EXPECT_EQ(alice_.text_of_message(sent[0]), bob_.text_of_message(inbox[0]));
+  EXPECT_TRUE(alice_.store->queue().list()->empty());
+}
+
+TEST_F(PostOfficeTest, FindsTheIdInTheOuterHeaderToo) {
+  const Posted posted = send("One", "body");
+  ASSERT_EQ(carry(alice_, bob_), 1U);
+  for (Person* person : {&alice_, &bob_}) {
+    const auto found = resolve_message(*person->store, to_hex(posted.id).substr(0, 8));
+    ASSERT_TRUE(found) << found.error().context;
+    EXPECT_EQ(found->id, to_hex(posted.id));
+  }
+}
+
+TEST_F(PostOfficeTest, KeepsEveryWordOffBothDisks) {
+  (void)send("Zebrasubject", "Zebrabody\n");
+  ASSERT_EQ(carry(alice_, bob_), 1U);
+  for (const auto& file : std::filesystem::recursive_directory_iterator(directory_.path())) {
+    if (!file.is_regular_file() || file.path().filename() == "body") continue;
+    const auto bytes = read_file(file.path(), 1 << 24);
+    ASSERT_TRUE(bytes);
+    EXPECT_EQ(text_of(*bytes).find("Zebra"), std::string_view::npos) << file.path();
+  }
+}
+
+TEST_F(PostOfficeTest, AcceptsALetterOnceAndAnswersEveryTime) {
+  (void)send("Once", "body");
+  auto office = alice_.office();
+  const Caller to_bob{bob_.store->device().transport_public, bob_.store->identity(),
+                      bob_.store->device().device};
+  auto letters = office.outgoing(to_bob, 10);
+  ASSERT_EQ(letters.size(), 1U);
+  auto receiver = bob_.office();
+  const Caller from_alice{alice_.store->device().transport_public, alice_.store->identity(),
+                          alice_.store->device().device};
+  for (int round = 0; round < 3; ++round) {
+    const auto envelope = letters[0]->envelope();
+    auto considered = receiver.consider(from_alice, *envelope);
+    ASSERT_TRUE(considered);
+    EXPECT_EQ(std::holds_alternative<StoredAlready>(*considered), round > 0);
+    auto* take = std::get_if<TakeIt>(&*considered);
+    if (take == nullptr) continue;
+    Bytes block(letters[0]->size());
+    ASSERT_TRUE(letters[0]->read(0, block));
+    ASSERT_TRUE(take->letter->write(0, block));
+    std::vector<std::unique_ptr<IncomingLetter>> one;
+    one.push_back(std::move(take->letter));
+    ASSERT_TRUE(receiver.commit(std::move(one)).front());
+  }
+  EXPECT_EQ(bob_.mail("INBOX").size(), 1U);
+}
+
+TEST_F(PostOfficeTest, AcceptsOneOfTwoCopiesThatArriveTogether) {
+  (void)send("Race", "body");
+  auto office = alice_.office();
+  auto letters = office.outgoing({bob_.store->device().transport_public, bob_.store->identity(),
+                                  bob_.store->device().device}, 10);
+  auto receiver = bob_.office();
+  const Caller from_alice{alice_.store->device().transport_public, alice_.store->identity(),
+                          alice_.store->device().device};
+  std::vector<std::unique_ptr<IncomingLetter>> both;
+  Bytes block(letters[0]->size());
+  ASSERT_TRUE(letters[0]->read(0, block));
+  for (int copy = 0; copy < 2; ++copy) {
+    auto considered = receiver.consider(from_alice, *letters[0]->envelope());
+    auto* take = std::get_if<TakeIt>(&*considered);
+    ASSERT_NE(take, nullptr);
+    ASSERT_TRUE(take->letter->write(0, block));
+    both.push_back(std::move(take->letter));
+  }
+  for (const auto& receipt : receiver.commit(std::move(both))) EXPECT_TRUE(receipt);
+  EXPECT_EQ(bob_.mail("INBOX").size(), 1U);
+  EXPECT_TRUE(std::filesystem::is_empty(bob_.store->maildir().partial()));
+}
+
+TEST_F(PostOfficeTest, DiscardsALetterThatNeverBecameComplete) {
+  (void)send("Half", "body");
+  auto office = alice_.office();
+  auto letters = office.outgoing({bob_.store->device().transport_public, bob_.store->identity(),
+                                  bob_.store->device().device}, 10);
+  {
+    auto receiver = bob_.office();
+    auto considered = receiver.consider({alice_.store->device().transport_public,
+                                         alice_.store->identity(), alice_.store->device().device},
+                                        *letters[0]->envelope());
+    Bytes block(letters[0]->size());
+    ASSERT_TRUE(letters[0]->read(0, block));
+    ASSERT_TRUE(std::get<TakeIt>(*considered).letter->write(0, block));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(bob_.store->maildir().partial()));
+  EXPECT_TRUE(bob_.mail("INBOX").empty());
+}
+
+TEST_F(PostOfficeTest, PutsAStrangerIntoRequests) {
+  ASSERT_TRUE(bob_.store->state().remove_peer(alice_.store->identity()));
+  (void)send("Hello", "we have not met");
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  EXPECT_TRUE(bob_.mail("INBOX").empty());
+  const auto requests = bob_.mail(".Requests");
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_EQ(requests[0].verdict, Verdict::kStranger);
+}
+
+TEST_F(PostOfficeTest, NeverShowsAFalseFromAsGenuine) {
+  auto posting = alice_.posting("Pay me", "now", {&bob_});
+  posting.draft.from = {"bob", bob_.address().text()};
+  ASSERT_TRUE(post(*alice_.store, posting, now_at(kStart)));
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  EXPECT_TRUE(bob_.mail("INBOX").empty());
+  const auto requests = bob_.mail(".Requests");
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_EQ(requests[0].verdict, Verdict::kMismatch);
+  const auto outer = read_outer(requests[0].file.path);
+  EXPECT_NE(outer->find("p2pmail=fail"), std::string::npos);
+}
+
+TEST_F(PostOfficeTest, TellsABlockedPeerLater) {
+  ASSERT_TRUE(bob_.store->state().set_blocked(alice_.store->identity(), true));
+  (void)send("Again", "body");
+  EXPECT_EQ(carry(alice_, bob_), 0U);
+  EXPECT_TRUE(bob_.mail("INBOX").empty());
+  EXPECT_TRUE(bob_.mail(".Requests").empty());
+  const auto queue = alice_.store->queue().list();
+  ASSERT_EQ(queue->size(), 1U);
+  EXPECT_EQ(alice_.store->queue().progress((*queue)[0].id).attempts, 1U);
+}
+
+TEST_F(PostOfficeTest, RefusesAReceiptForAnotherLetter) {
+  (void)send("One", "body");
+  (void)send("Two", "body");
+  auto office = alice_.office();
+  auto letters = office.outgoing({bob_.store->device().transport_public, bob_.store->identity(),
+                                  bob_.store->device().device}, 10);
+  ASSERT_EQ(letters.size(), 2U);
+  ASSERT_TRUE(letters[0]->envelope());
+  ASSERT_TRUE(letters[1]->envelope());
+  const auto forged = letters[0]->delivered(bytes_of("nonsense"));
+  EXPECT_FALSE(forged);
+  EXPECT_EQ(alice_.store->queue().list()->size(), 2U);
+}
+
+TEST_F(PostOfficeTest, GivesABlindRecipientALetterOfItsOwn) {
+  Person carol(directory_, "carol");
+  alice_.knows(carol);
+  carol.knows(alice_);
+  auto posting = alice_.posting("To both", "one of you is hidden", {&bob_});
+  posting.blind = {carol.store->identity()};
+  const auto posted = post(*alice_.store, posting, now_at(kStart));
+  ASSERT_TRUE(posted);
+  ASSERT_EQ(posted->entries.size(), 2U);
+  EXPECT_NE(posted->entries[0].root, posted->entries[1].root);
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  EXPECT_EQ(carry(alice_, carol), 1U);
+  const auto at_carol = carol.mail("INBOX");
+  ASSERT_EQ(at_carol.size(), 1U);
+  const std::string text = carol.text_of_message(at_carol[0]);
+  EXPECT_EQ(text, bob_.text_of_message(bob_.mail("INBOX")[0]));
+  EXPECT_EQ(text.find(key_text(carol.store->identity())), std::string::npos);
+}
+
+TEST_F(PostOfficeTest, DeliversMailToOneself) {
+  ASSERT_TRUE(post(*alice_.store, alice_.posting("Note", "to self", {&alice_}), now_at(kStart)));
+  auto office = alice_.office();
+  const auto done = office.deliver_to_self();
+  ASSERT_TRUE(done) << done.error().context;
+  const auto inbox = alice_.mail("INBOX");
+  ASSERT_EQ(inbox.size(), 1U);
+  EXPECT_EQ(inbox[0].verdict, Verdict::kSelf);
+  EXPECT_TRUE(alice_.store->queue().list()->empty());
+}
+
+TEST_F(PostOfficeTest, CarriesSeveralBlocks) {
+  std::string body;
+  while (body.size() < 3 * kBlockSize) body += "a line of a long letter, again and again\n";
+  (void)send("Long", body);
+  ASSERT_EQ(carry(alice_, bob_), 1U);
+  const std::string text = bob_.text_of_message(bob_.mail("INBOX")[0]);
+  EXPECT_NE(text.find(body), std::string::npos);
+}
+
+TEST_F(PostOfficeTest, SurvivesAReopenAtBothEnds) {
+  (void)send("Later", "body");
+  alice_.reopen();
+  bob_.reopen();
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  bob_.reopen();
+  EXPECT_EQ(bob_.mail("INBOX").size(), 1U);
+}
+
+TEST_F(PostOfficeTest, FollowsARotatedPrekey) {
+  (void)send("Old key", "body");
+  ASSERT_TRUE(bob_.store->upkeep(now_at(kStart + kPrekeyPeriod + 1)));
+  EXPECT_EQ(bob_.store->device().prekeys.size(), 2U);
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  EXPECT_GT(bob_.store->card().records[0].value.sequence, 1U);
+}
+
+TEST_F(PostOfficeTest, ShowsDamageInsteadOfMail) {
+  (void)send("Whole", "body");
+  ASSERT_EQ(carry(alice_, bob_), 1U);
+  const auto line = bob_.mail("INBOX")[0];
+  auto bytes = *read_file(line.file.path, 1 << 24);
+  bytes[bytes.size() - 60] = static_cast<std::uint8_t>(bytes[bytes.size() - 60] ^ 1U);
+  ASSERT_TRUE(replace_file(line.file.path, bytes));
+  EXPECT_TRUE(bob_.text_of_message(line).starts_with("error: "));
+}
+
+}  // namespace
+}  // namespace p2pmail::core

@@ -1,0 +1,139 @@
+// Queue entries: sealed on disk, claimed by one at a time, gone only at their terminal state.
+#include "core/queue.h"
+
+#include <gtest/gtest.h>
+
+#include "core/file.h"
+#include "tests/core/fixture.h"
+
+namespace p2pmail::core {
+namespace {
+
+using testing::TempDir;
+
+class QueueTest : public ::testing::Test {
+ protected:
+  QueueTest()
+      : state_(std::move(*State::open(directory_.path()))),
+        key_(make_symmetric_key()),
+        queue_(directory_.path() / "queue", key_, state_) {
+    EXPECT_TRUE(make_directories(queue_.directory()));
+    sealed_ = directory_.path() / "sealed";
+    EXPECT_TRUE(replace_file(sealed_, bytes_of("a sealed file")));
+  }
+  std::vector<QueueEntry> two_entries() {
+    std::vector<QueueEntry> entries;
+    const std::string letter = Queue::new_letter();
+    for (int n = 1; n <= 2; ++n) {
+      QueueEntry entry;
+      entry.letter = letter;
+      entry.id = letter + "." + std::to_string(n);
+      entry.recipient.bytes.fill(static_cast<std::uint8_t>(n));
+      entry.subject = "secret subject";
+      entry.time = 100 + static_cast<std::uint64_t>(n);
+      entry.size = 4112;
+      entry.payload_key = make_symmetric_key();
+      entries.push_back(std::move(entry));
+    }
+    return entries;
+  }
+  std::vector<QueueEntry> queued() {
+    auto entries = two_entries();
+    EXPECT_TRUE(queue_.add_letter(entries[0].letter, sealed_, {}));
+    EXPECT_TRUE(queue_.prepare(entries));
+    EXPECT_TRUE(queue_.publish(entries));
+    return entries;
+  }
+  TempDir directory_;
+  State state_;
+  SymmetricKey key_;
+  Queue queue_;
+  std::filesystem::path sealed_;
+};
+
+TEST_F(QueueTest, ListsWhatWasPublished) {
+  const auto entries = queued();
+  const auto listed = queue_.list();
+  ASSERT_TRUE(listed);
+  ASSERT_EQ(listed->size(), 2U);
+  EXPECT_EQ((*listed)[0].id, entries[0].id);
+  EXPECT_EQ((*listed)[1].recipient, entries[1].recipient);
+  EXPECT_EQ((*listed)[0].subject, "secret subject");
+  EXPECT_TRUE(equal_secret((*listed)[0].payload_key.view(), entries[0].payload_key.view()));
+}
+
+TEST_F(QueueTest, ShowsNothingBeforePublish) {
+  const auto entries = two_entries();
+  ASSERT_TRUE(queue_.prepare(entries));
+  EXPECT_TRUE(queue_.list()->empty());
+  queue_.discard(entries[0].letter);
+  EXPECT_TRUE(std::filesystem::is_empty(queue_.directory()));
+}
+
+TEST_F(QueueTest, KeepsSubjectsOffTheDisk) {
+  const auto entries = queued();
+  const auto bytes = read_file(queue_.directory() / (entries[0].id + ".entry"), 1 << 16);
+  ASSERT_TRUE(bytes);
+  EXPECT_EQ(text_of(*bytes).find("subject"), std::string_view::npos);
+}
+
+TEST_F(QueueTest, GivesAnEntryToOneAtATime) {
+  const auto entries = queued();
+  auto claim = queue_.claim(entries[0].id);
+  ASSERT_TRUE(claim && *claim);
+  EXPECT_FALSE(*queue_.claim(entries[0].id));
+  claim = std::optional<Claim>{};
+  EXPECT_TRUE(*queue_.claim(entries[0].id));
+}
+
+TEST_F(QueueTest, RemovesTheStreamWithTheLastEntry) {
+  const auto entries = queued();
+  const auto stream = queue_.stream_path(entries[0].letter);
+  ASSERT_TRUE(queue_.finish(**queue_.claim(entries[0].id)));
+  EXPECT_TRUE(std::filesystem::exists(stream));
+  ASSERT_TRUE(queue_.finish(**queue_.claim(entries[1].id)));
+  EXPECT_FALSE(std::filesystem::exists(stream));
+  EXPECT_TRUE(std::filesystem::exists(sealed_));
+  EXPECT_TRUE(queue_.list()->empty());
+}
+
+TEST_F(QueueTest, ReportsADamagedEntryAndListsTheOthers) {
+  const auto entries = queued();
+  const auto path = queue_.directory() / (entries[0].id + ".entry");
+  auto bytes = *read_file(path, 1 << 16);
+  for (std::size_t bit = 0; bit < bytes.size() * 8; bit += 7) {
+    Bytes damaged = bytes;
+    damaged[bit / 8] = static_cast<std::uint8_t>(damaged[bit / 8] ^ (1U << (bit % 8)));
+    ASSERT_TRUE(replace_file(path, damaged));
+    std::vector<std::string> reports;
+    const auto listed = queue_.list(&reports);
+    ASSERT_TRUE(listed);
+    ASSERT_EQ(listed->size(), 1U) << bit;
+    ASSERT_EQ(reports.size(), 1U) << bit;
+  }
+}
+
+TEST_F(QueueTest, RefusesAnEntryUnderAnotherName) {
+  const auto entries = queued();
+  const std::string other = Queue::new_letter() + ".1";
+  std::filesystem::rename(queue_.directory() / (entries[0].id + ".entry"),
+                          queue_.directory() / (other + ".entry"));
+  const auto loaded = queue_.load(other);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, Code::kForged);
+}
+
+TEST_F(QueueTest, BacksOffWithinBounds) {
+  const auto entries = queued();
+  for (int attempt = 1; attempt <= 40; ++attempt) {
+    queue_.note_failure(entries[0].id, "nobody\x1b[31m there", 1000);
+    const Progress progress = queue_.progress(entries[0].id);
+    EXPECT_EQ(progress.attempts, static_cast<std::uint64_t>(attempt));
+    EXPECT_GE(progress.next_attempt, 1000U + 15U);
+    EXPECT_LE(progress.next_attempt, 1000U + 6U * 3600U);
+    EXPECT_EQ(progress.last_error.find('\x1b'), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace p2pmail::core
