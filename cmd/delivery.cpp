@@ -28,12 +28,11 @@ core::Result<std::optional<core::Peer>> peer_of(core::Store& store,
   return store.state().find_peer(identity);
 }
 
-void note_unreached(core::Store& store, const std::vector<core::QueueEntry>& entries,
-                    const core::IdentityKey& identity, const Error& why, std::uint64_t now) {
+void note_unreached(core::Store& store, const std::vector<std::string>& entries, const Error& why,
+                    std::uint64_t now) {
   for (const auto& entry : entries) {
-    if (entry.recipient != identity) continue;
-    if (store.queue().progress(entry.id).next_attempt > now) continue;
-    store.queue().note_failure(entry.id, why.context, now);
+    if (store.queue().progress(entry).next_attempt > now) continue;
+    store.queue().note_failure(entry, why.context, now);
   }
 }
 

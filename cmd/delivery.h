@@ -20,9 +20,9 @@ namespace p2pmail::cmd {
 [[nodiscard]] core::Result<std::optional<core::Peer>> peer_of(core::Store& store,
                                                               const core::IdentityKey& identity);
 
-/// Notes for the due entries of `identity` that an attempt failed.
-void note_unreached(core::Store& store, const std::vector<core::QueueEntry>& entries,
-                    const core::IdentityKey& identity, const core::Error& why, std::uint64_t now);
+/// Notes that an attempt failed, for those of these entries that were due.
+void note_unreached(core::Store& store, const std::vector<std::string>& entries,
+                    const core::Error& why, std::uint64_t now);
 
 /// True once the entry has reached its terminal state, whoever brought that about.
 [[nodiscard]] bool is_gone(core::Store& store, const std::string& entry);

@@ -9,8 +9,17 @@
 // "v": 1} where the secret part is {"b": box (XChaCha20-Poly1305: nonce, ciphertext, tag),
 // "m": Argon2id memory in bytes, "p": passes, "s": salt (16)} with the associated data
 // "p2pmail/keyfile", kind and public key, or {"o": the secret in the open} when the user asked for
-// no passphrase. Files are written beside, fsynced and renamed; mode 0600; a file that others may
-// read is refused (kDenied).
+// no passphrase. Argon2id memory is 8 KiB to kMaxKdfMemory, passes 1 to kMaxKdfPasses. Files are written beside,
+// fsynced and renamed; mode 0600; a file that group or others may touch is refused (kDenied).
+//
+// The device key file = CBOR map, at most 16 KiB:
+//   "c" BLAKE2b-256, personalised "p2pmail/devfile", of the encoded map without "c": the public
+//       halves are derived, so damage would otherwise give other keys instead of an error
+//   "i" identity key (32)   "q" queue key (32)   "s" Ed25519 signing secret (64)
+//   "k" list of prekeys, newest first (1 to kMaxPrekeySecrets):
+//       "b" boot id of the first observation (16 bytes, zero = none)   "o" its boot time
+//       "s" X25519 secret (32)   "t" time made   "x" time superseded (0 for the first only)
+//   "u" X25519 transport secret (32)   "v" 1
 //
 // Prekeys: a new one is made every kPrekeyPeriod. The old secret stays usable; it is erased only
 // when (a) its successor was published, (b) kPrekeyKeep has passed since, seen in two observations
@@ -90,7 +99,7 @@ struct ProtectedKey {
   KeyKind kind = KeyKind::kIdentity;
   std::array<std::uint8_t, 32> public_key{};
   bool needs_passphrase = false;
-  Bytes bytes;  // the whole file, for unseal_key
+  SecretBytes bytes;  // the whole file, for unseal_key: it may hold the secret in the open
 };
 /// Seals `secret`; no passphrase = stored in the open. Does not touch the disk.
 [[nodiscard]] Result<Bytes> seal_key(KeyKind kind, ByteView public_key, ByteView secret,

@@ -96,27 +96,28 @@ Result<bool> needs_base64(const MessageSource& source, const Node& node) {
   return found;
 }
 
-/// The header of a part whose content becomes base64.
-Status write_base64_header(const MessageSource& source, const Node& node, bool is_message,
+/// The header of a part whose content becomes base64; `around` is the message/rfc822 part that it is
+/// the content of, if any.
+Status write_base64_header(const MessageSource& source, const Node& node, const Node* around,
                            const Sink& sink) {
   auto header = read_range(source, node.header, node.content);
   if (!header) return header.error();
   std::replace(header->begin(), header->end(), '\0', kNoNul);
-  std::string text;
-  bool has_version = !is_message;  // parts need none
+  std::string text = around != nullptr && !around->has_empty_line ? "\n" : "";
+  bool needs_version = node.parent < 0 || around != nullptr;  // messages do, parts do not
   for (const Field& field : split_fields(*header)) {
     if (field.name == "content-transfer-encoding") continue;
-    has_version = has_version || field.name == "mime-version";
+    if (field.name == "mime-version") needs_version = false;
     text += field.text;
     if (!text.ends_with('\n')) text += '\n';
   }
-  if (!has_version) text += "MIME-Version: 1.0\n";
+  if (needs_version) text += "MIME-Version: 1.0\n";
   return sink(bytes_of(text + "Content-Transfer-Encoding: base64\n\n"));
 }
 
-Status write_as_base64(const MessageSource& source, const Node& node, bool is_message,
+Status write_as_base64(const MessageSource& source, const Node& node, const Node* around,
                        const Sink& sink) {
-  if (auto put = write_base64_header(source, node, is_message, sink); !put) return put;
+  if (auto put = write_base64_header(source, node, around, sink); !put) return put;
   Coder coder(Transfer::kBase64, true, sink);
   auto put = decode(source, node, [&](ByteView piece) { return coder.write(piece); });
   return put ? coder.finish() : put;
@@ -233,9 +234,10 @@ Status Message::write_textual(const Sink& sink) const {
     if (!change) return change.error();
     if (!*change) continue;
     auto put = write_without_nul(state_->source, written, node.header, sink);
-    const bool is_message =
-        node.parent < 0 || state_->nodes[static_cast<std::size_t>(node.parent)].is_message;
-    if (put) put = write_as_base64(state_->source, node, is_message, sink);
+    const Node* parent =
+        node.parent < 0 ? nullptr : &state_->nodes[static_cast<std::size_t>(node.parent)];
+    const Node* around = parent != nullptr && parent->is_message ? parent : nullptr;
+    if (put) put = write_as_base64(state_->source, node, around, sink);
     if (!put) return put;
     written = node.end;
   }

@@ -23,6 +23,7 @@ using namespace mime;
 namespace {
 
 constexpr std::size_t kPeek = 64 * 1024;
+constexpr std::size_t kMaxFileName = 255;  // encoded it still is one line
 constexpr std::size_t kMaxLine = 998;  // RFC 5322 section 2.1.1
 
 /// What cannot stand in a header becomes a space or U+FFFD.
@@ -166,29 +167,31 @@ std::string body_fields(const Input& input) {
          "\nContent-Transfer-Encoding: " + body_encoding(input) + "\n\n";
 }
 
-/// File names need RFC 2231, which GMime writes.
+/// A file name as a parameter: RFC 2231 for all but the plainest. GMime would leave ASCII alone, even
+/// where readers take it for RFC 2047.
+std::string name_parameter(std::string_view name) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  bool is_plain = true;
+  std::string encoded;
+  for (const char c : cut_utf8(name, kMaxFileName)) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool is_simple = g_ascii_isalnum(c) || c == '.' || c == '-' || c == '_';
+    is_plain = is_plain && (is_simple || c == ' ');
+    if (is_simple)
+      encoded += c;
+    else
+      encoded += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return is_plain ? "filename=\"" + std::string(cut_utf8(name, kMaxFileName)) + "\""
+                  : "filename*=utf-8''" + encoded;
+}
+
 std::string attachment_fields(const std::string& name, const Input& input) {
   const std::string type = type_of(name);
-  const auto slash = type.find('/');
-  const GRef<GMimeContentType> content(
-      g_mime_content_type_new(type.substr(0, slash).c_str(), type.substr(slash + 1).c_str()));
-  if (type.starts_with("text/") && starts_as_utf8(input))
-    g_mime_content_type_set_parameter(content.get(), "charset", "utf-8");
-  const GRef<GMimeContentDisposition> disposition(g_mime_content_disposition_new());
-  g_mime_content_disposition_set_disposition(disposition.get(), "attachment");
-  const std::string clean = clean_value(name);
-  if (!clean.empty())
-    g_mime_content_disposition_set_parameter(disposition.get(), "filename", clean.c_str());
-  const GText type_text(g_mime_content_type_encode(content.get(), nullptr));
-  const GText disposition_text(g_mime_content_disposition_encode(disposition.get(), nullptr));
-  auto line = [](const char* field, const char* value) {
-    std::string text = std::string(field) + ":" + (value[0] == ' ' ? "" : " ") + value;
-    if (!text.ends_with('\n')) text += '\n';
-    return text;
-  };
-  return line("Content-Type", type_text.get()) +
-         line("Content-Disposition", disposition_text.get()) +
-         "Content-Transfer-Encoding: binary\n\n";
+  const bool is_utf8_text = type.starts_with("text/") && starts_as_utf8(input);
+  return "Content-Type: " + type + (is_utf8_text ? "; charset=utf-8" : "") +
+         "\nContent-Disposition: attachment;\n " + name_parameter(clean_value(name)) +
+         "\nContent-Transfer-Encoding: binary\n\n";
 }
 
 std::string message_fields(const Draft& draft) {

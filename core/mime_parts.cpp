@@ -41,6 +41,7 @@ class Splitter {
   [[nodiscard]] Status end_header(std::uint64_t header_end, std::uint64_t content);
   [[nodiscard]] bool take_boundary(const Line& line, Status& status);
   void close_until(int node, std::uint64_t end);
+  [[nodiscard]] std::uint64_t content_end_before(const Line& boundary) const;
   Node& node(int index) { return nodes_[static_cast<std::size_t>(index)]; }
 
   const MessageSource& source_;
@@ -49,7 +50,7 @@ class Splitter {
   int current_ = -1;
   In in_ = In::kHeader;
   bool has_field_ = false;
-  std::uint64_t last_content_ = 0;  // end of the last line without its line end
+  Line last_;
 };
 
 Status Splitter::open_node(int parent, int depth, std::uint64_t at) {
@@ -76,6 +77,7 @@ Status Splitter::end_header(std::uint64_t header_end, std::uint64_t content) {
       part.parent >= 0 && node(part.parent).about.type == "multipart/digest";
   part.about = content_of(split_fields(*text), in_digest ? "message/rfc822" : "text/plain");
   part.content = content;
+  part.has_empty_line = content > header_end;
   part.is_container = !part.about.boundary.empty();
   const bool is_plain = part.about.transfer == Transfer::kIdentity ||
                         part.about.transfer == Transfer::kBinary;
@@ -92,6 +94,13 @@ void Splitter::close_until(int until, std::uint64_t end) {
   current_ = until;
 }
 
+/// The line end before a boundary belongs to it. When the boundary ends with LF alone, so does that
+/// line: a CR before is the last byte of a content.
+std::uint64_t Splitter::content_end_before(const Line& boundary) const {
+  const bool is_lf = boundary.end - boundary.line_end == 1;
+  return is_lf && last_.end > last_.line_end ? last_.end - 1 : last_.line_end;
+}
+
 bool Splitter::take_boundary(const Line& line, Status& status) {
   if (!line.text.starts_with("--")) return false;
   const auto last = line.text.find_last_not_of(" \t\r\n");
@@ -103,7 +112,7 @@ bool Splitter::take_boundary(const Line& line, Status& status) {
     if (!rest.empty() && rest != "--") continue;
     const int container = open_[level].node;
     if (in_ == In::kHeader) status = end_header(line.start, line.start);
-    close_until(container, last_content_);
+    close_until(container, content_end_before(line));
     open_.resize(level + (rest.empty() ? 1 : 0));
     in_ = In::kContent;
     if (status && rest.empty())
@@ -116,7 +125,7 @@ bool Splitter::take_boundary(const Line& line, Status& status) {
 Status Splitter::take(const Line& line) {
   Status status;
   const bool is_boundary = take_boundary(line, status);
-  last_content_ = line.line_end;
+  last_ = line;
   if (is_boundary || in_ == In::kContent) return status;
   const bool is_mbox_start = line.start == 0 && line.text.starts_with("From ");
   const bool belongs = is_field_start(line.text) || (has_field_ && is_folded(line.text));
@@ -135,6 +144,10 @@ Status Splitter::finish(std::uint64_t size) {
   while (in_ == In::kHeader)
     if (auto ended = end_header(size, size); !ended) return ended;
   close_until(-1, size);
+  // A multipart without a part has something to say all the same: it is one part.
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    if (i + 1 == nodes_.size() || nodes_[i + 1].parent != static_cast<int>(i))
+      nodes_[i].is_container = false;
   return {};
 }
 

@@ -25,6 +25,7 @@ struct Node {
   std::uint64_t end = 0;      // without the line end that belongs to the boundary after it
   int parent = -1;            // index; -1 = the message itself
   int depth = 0;
+  bool has_empty_line = false;  // between header and content
   bool is_container = false;  // multipart: its parts follow
   bool is_message = false;    // message/rfc822: the message inside follows as one node
   Content about;

@@ -10,6 +10,7 @@ using core::Error;
 
 // Messages in one round, so that one conversation does not keep the others waiting.
 constexpr int kRound = 64;
+constexpr std::chrono::seconds kLastWords{3};  // for an other side that does not read
 constexpr std::size_t kMarkBatch = 64;
 constexpr int kMarkRounds = 1024;
 
@@ -21,12 +22,21 @@ core::Status Pump::run(Session& session, const Send& send) {
     if (!held_) held_ = session.next();
     if (!held_) return {};
     const auto sent = send(*held_);
-    if (!sent) return sent.error();
+    if (!sent) {
+      held_.reset();
+      return sent.error();
+    }
     if (!*sent) return {};
     held_.reset();
   }
   more_ = true;
   return {};
+}
+
+bool Pump::finished(const Session& session, Clock::time_point now) {
+  if (!session.done()) return false;
+  if (!done_since_) done_since_ = now;
+  return (!blocked() && !more()) || now - *done_since_ > kLastWords;
 }
 
 Conversation::Conversation(Context& context, core::Mailbox& mailbox, const core::AgreeSecret& own,
@@ -112,7 +122,7 @@ void Conversation::exchange(Clock::time_point now, const OnEvent& on_event) {
     status = pump_.run(*session_, [this](const Frames& frames) { return dealer_->send(frames); });
   report(on_event);
   if (!status) return broken(status.error(), on_event);
-  if (!session_->done() || pump_.more()) return;
+  if (!pump_.finished(*session_, now)) return;
   if (!session_->failure()) return conclude(on_event);
   // The last word, if any, is on its way; it may take the time that a goodbye takes.
   dealer_->finish();

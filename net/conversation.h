@@ -29,10 +29,13 @@ class Pump {
   [[nodiscard]] bool blocked() const { return held_.has_value(); }
   /// The last run stopped at its bound, not because there was nothing left.
   [[nodiscard]] bool more() const { return more_; }
+  /// The session is done, and its last words are out or had their time.
+  [[nodiscard]] bool finished(const Session& session, Clock::time_point now);
 
  private:
   std::optional<Frames> held_;
   bool more_ = false;
+  std::optional<Clock::time_point> done_since_;
 };
 
 class Conversation {

@@ -38,7 +38,8 @@ struct Inbound {
 
   core::TransportKey transport;
   std::string address;
-  int connection;
+  int connection;     // -1 once it is gone
+  bool gone = false;  // but its last messages may not be read yet
   Session session;
   Pump pump;
 };
@@ -72,6 +73,7 @@ struct Node::State {
   void read_input(Clock::time_point now);
   void deliver(const Incoming& incoming, Clock::time_point now);
   [[nodiscard]] bool has_room(const Incoming& incoming) const;
+  void mark_closed();
   void end_closed();
   void push_output();
   void tick(Clock::time_point now);
@@ -88,7 +90,6 @@ struct Node::State {
   std::optional<Router> router;
   std::map<core::Bytes, std::unique_ptr<Inbound>> inbound;  // by routing id
   std::vector<std::unique_ptr<Conversation>> dialed;
-  std::vector<int> closed;  // connections that ended, their last messages perhaps not read yet
   bool input_left = false;
   bool due = true;
   Clock::time_point last_due{};
@@ -97,8 +98,7 @@ struct Node::State {
 
 void Node::State::read_input(Clock::time_point now) {
   router->serve_zap();
-  const auto ended = router->closed();
-  closed.insert(closed.end(), ended.begin(), ended.end());
+  mark_closed();
   input_left = true;
   for (int i = 0; i < kInputRound; ++i) {
     auto incoming = router->receive();
@@ -128,9 +128,7 @@ void Node::State::deliver(const Incoming& incoming, Clock::time_point now) {
   auto found = inbound.find(incoming.from);
   if (found == inbound.end()) {
     // The end of an older connection with the same number is known from here on, not later.
-    const auto ended = router->closed();
-    closed.insert(closed.end(), ended.begin(), ended.end());
-    end_closed();
+    mark_closed();
     if (!has_room(incoming)) {
       static_cast<void>(router->send(incoming.from, farewell("too many conversations")));
       return;
@@ -143,11 +141,19 @@ void Node::State::deliver(const Incoming& incoming, Clock::time_point now) {
   found->second->session.receive(incoming.frames.head, incoming.frames.body, seconds_of(now));
 }
 
+void Node::State::mark_closed() {
+  for (const int connection : router->closed()) {
+    for (auto& [id, one] : inbound) {
+      if (one->connection != connection) continue;
+      one->connection = -1;
+      one->gone = true;
+    }
+  }
+}
+
 void Node::State::end_closed() {
   for (auto& [id, one] : inbound)
-    if (std::find(closed.begin(), closed.end(), one->connection) != closed.end())
-      one->session.lost(Error{Code::kUnavailable, "connection lost"});
-  closed.clear();
+    if (one->gone) one->session.lost(Error{Code::kUnavailable, "connection lost"});
 }
 
 void Node::State::push_output() {
@@ -216,9 +222,8 @@ void Node::State::round(const NodeHooks& hooks) {
   push_output();
   report(hooks);
   step_dialed(hooks, now);
-  std::erase_if(inbound, [](const auto& entry) {
-    const Inbound& one = *entry.second;
-    return one.session.done() && !one.pump.blocked() && !one.pump.more();
+  std::erase_if(inbound, [now](const auto& entry) {
+    return entry.second->pump.finished(entry.second->session, now);
   });
 }
 

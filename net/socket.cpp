@@ -1,3 +1,4 @@
+// Longer than other files, because it is the only one that sees zmq.
 #include "net/socket.h"
 
 #include <poll.h>

@@ -356,6 +356,7 @@ Code refusal_of_field(const char* name, const Value& value) {
 }
 
 TEST(HostileLetter, RefusesPreambleFields) {
+  ASSERT_EQ(refusal_of_field("v", 1u), Code::kBug) << "unchanged, it opens";
   EXPECT_EQ(refusal_of_field("i", binary(Bytes(15))), Code::kMalformed);
   EXPECT_EQ(refusal_of_field("m", "text\nplain"), Code::kMalformed);
   EXPECT_EQ(refusal_of_field("t", kMaxTime + 1), Code::kMalformed);

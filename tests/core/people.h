@@ -43,7 +43,8 @@ struct Person {
     card.roster = sign_roster(roster, identity.secret);
     card.records.clear();
     for (const DeviceKeys& keys : devices)
-      if (std::ranges::count(roster.devices, keys.device) == 1) card.records.push_back(record(keys));
+      if (std::ranges::count(roster.devices, keys.device) == 1)
+        card.records.push_back(record(keys));
     std::ranges::sort(card.records, {}, [](const auto& r) { return r.value.device; });
   }
   [[nodiscard]] Signed<DeviceRecord> record(const DeviceKeys& keys) const {
@@ -52,7 +53,8 @@ struct Person {
     out.device = keys.device;
     out.transport = keys.transport_public;
     out.time = kTestTime;
-    for (const OwnPrekey& prekey : keys.prekeys) out.prekeys.push_back({prekey.key, prekey.created});
+    for (const OwnPrekey& prekey : keys.prekeys)
+      out.prekeys.push_back({prekey.key, prekey.created});
     return sign_record(out, keys.signing);
   }
 };

@@ -169,7 +169,6 @@ TEST_F(SealedFileTest, MagicCountsOnlyAfterAnEmptyLine) {
   const std::string bytes = make("");
   EXPECT_EQ(open_error("x" + bytes), Code::kMalformed);
   EXPECT_EQ(open_error("x\n" + bytes), Code::kMalformed);
-  EXPECT_TRUE(open(std::string(kMagic) + "\n\n" + bytes).error().code == Code::kUnsupported);
   EXPECT_TRUE(open("X: " + std::string(kMagic) + "\n\n" + bytes));
 }
 
@@ -299,7 +298,7 @@ TEST(SealedPrefix, LeavesOutWhatItCannotSayTruly) {
   outer.fields.references.assign(30, "n@x");
   outer.fields.references.back() = "last@x";
   const std::string prefix = sealed_prefix(outer);
-  EXPECT_FALSE(has(prefix, "To: "));
+  EXPECT_FALSE(has(prefix, "\nTo: "));
   EXPECT_FALSE(has(prefix, "Message-ID"));
   EXPECT_TRUE(has(prefix, "<last@x>\n"));
 }

@@ -1,0 +1,126 @@
+// p2pmail fetch, for cron: dials every peer that can be reached, collects and pushes. Who cannot be
+// reached is no error; a damaged store is.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "cmd/command.h"
+#include "cmd/delivery.h"
+#include "cmd/format.h"
+#include "cmd/names.h"
+#include "cmd/new_mail.h"
+#include "core/post_office.h"
+
+namespace p2pmail::cmd {
+
+using core::Code;
+using core::Error;
+using core::Result;
+using core::Status;
+
+namespace {
+
+struct Options {
+  std::string timeout;
+  std::vector<std::string> peers;
+};
+
+Result<std::vector<core::Peer>> chosen_peers(Env& env, const std::vector<std::string>& words) {
+  if (words.empty()) {
+    auto all = env.store().state().peers();
+    if (all) std::erase_if(*all, [](const core::Peer& peer) { return peer.blocked; });
+    return all;
+  }
+  std::vector<core::Peer> chosen;
+  for (const auto& word : words) {
+    auto peer = find_peer(env.store(), word);
+    if (!peer) return peer.error();
+    if (peer->blocked) {
+      return Error{Code::kUsage, word + " is blocked", "p2pmail peers unblock " + word};
+    }
+    const auto same = [&peer](const auto& one) { return one.identity == peer->identity; };
+    if (std::none_of(chosen.begin(), chosen.end(), same)) chosen.push_back(std::move(*peer));
+  }
+  return chosen;
+}
+
+/// Entries that had their turn now: their queue's backoff has to know.
+Result<std::vector<core::QueueEntry>> queued(core::Store& store) {
+  std::vector<std::string> damaged;
+  auto entries = store.queue().list(&damaged);
+  if (!entries) return entries;
+  if (auto whole = check_damage(damaged); !whole) return whole.error();
+  return entries;
+}
+
+void note_outcome(Env& env, const Names& names, const net::Target& target,
+                  const net::DialOutcome& outcome, const std::vector<core::QueueEntry>& entries) {
+  const std::string who = names.label(*target.identity);
+  if (outcome.error) env.detail(fmt::format("{}: {}", who, outcome.error->context));
+  if (outcome.reached) {
+    env.detail(fmt::format("{}: {} received, {} delivered", who, outcome.received, outcome.delivered));
+  } else if (outcome.error) {
+    std::vector<std::string> ids;
+    for (const auto& entry : entries) {
+      if (entry.recipient == *target.identity) ids.push_back(entry.id);
+    }
+    note_unreached(env.store(), ids, *outcome.error, env.clock().time);
+  }
+}
+
+Status exchange(Env& env, const Names& names, const std::vector<net::Target>& targets,
+                std::chrono::milliseconds total) {
+  core::Store& store = env.store();
+  auto entries = queued(store);
+  if (!entries) return entries.error();
+  core::PostOffice::Options options;
+  options.clocks = env.clock;
+  options.on_mail = [&env, &names](const core::NewMail& mail) { announce(env, names, mail); };
+  core::PostOffice post_office(store, std::move(options));
+  if (auto own = post_office.deliver_to_self(); !own) return own;
+  net::DialOptions dialing;
+  dialing.total = total;
+  dialing.stop = env.stop;
+  const auto outcomes = net::dial(post_office, store.device().transport, targets, dialing);
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    note_outcome(env, names, targets[i], outcomes[i], *entries);
+  }
+  return {};
+}
+
+Status run_fetch(Env& env, const Options& options) {
+  std::chrono::milliseconds total{0};
+  if (!options.timeout.empty()) {
+    auto parsed = parse_duration(options.timeout);
+    if (!parsed) return parsed.error();
+    total = *parsed;
+  }
+  auto peers = chosen_peers(env, options.peers);
+  if (!peers) return peers.error();
+  if (auto kept = env.store().upkeep(env.clock()); !kept) return kept;
+  auto names = Names::load(env.store());
+  if (!names) return names.error();
+  std::vector<net::Target> targets;
+  for (const auto& peer : *peers) {
+    net::Target target = target_of(peer);
+    if (target.places.empty()) {
+      env.detail(names->label(peer.identity) + ": listens nowhere that is known");
+    } else {
+      targets.push_back(std::move(target));
+    }
+  }
+  return exchange(env, *names, targets, total);
+}
+
+}  // namespace
+
+Action add_fetch(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--timeout", options->timeout, "For everything together")->type_name("DURATION");
+  app.add_option("peers", options->peers, "Only these")->type_name("PEER");
+  return [options](Env& env) { return run_fetch(env, *options); };
+}
+
+}  // namespace p2pmail::cmd

@@ -1,0 +1,222 @@
+// p2pmail serve: the node. Receives, delivers to the Maildir, pushes the queue with backoff, until
+// SIGTERM or SIGINT.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
+
+#include "cmd/command.h"
+#include "cmd/delivery.h"
+#include "cmd/format.h"
+#include "cmd/names.h"
+#include "cmd/new_mail.h"
+#include "core/post_office.h"
+#include "core/queue.h"
+#include "net/node.h"
+
+namespace p2pmail::cmd {
+
+using core::Code;
+using core::Error;
+using core::Result;
+using core::Status;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+struct Options {
+  std::vector<std::string> listen;
+  std::vector<std::string> advertise;
+};
+
+constexpr const char* kDefaultListen = "tcp://*:7787";
+constexpr std::chrono::seconds kUpkeepEvery{60};
+
+struct Places {
+  std::vector<core::Endpoint> listen;
+  std::vector<core::Endpoint> advertise;
+};
+Result<Places> parse_places(const Options& options) {
+  Places places;
+  for (const auto& text : options.listen) {
+    auto endpoint = core::parse_listen(text);
+    if (!endpoint) return endpoint.error().in("--listen");
+    places.listen.push_back(*endpoint);
+  }
+  for (const auto& text : options.advertise) {
+    auto endpoint = core::parse_endpoint(text);
+    if (!endpoint) return endpoint.error().in("--advertise");
+    places.advertise.push_back(*endpoint);
+  }
+  if (places.listen.empty()) places.listen.push_back(*core::parse_listen(kDefaultListen));
+  if (places.listen.size() > core::kMaxEndpoints || places.advertise.size() > core::kMaxEndpoints) {
+    return Error{Code::kUsage, fmt::format("at most {} places", core::kMaxEndpoints), ""};
+  }
+  return places;
+}
+
+bool is_wildcard(const core::Endpoint& endpoint) {
+  return endpoint.host == "*" || endpoint.host == "0.0.0.0" || endpoint.host == "::";
+}
+
+/// What the node asks while it runs; one object, one thread.
+class Server {
+ public:
+  Server(Env& env, Names names) : env_(env), names_(std::move(names)), post_office_(make(env)) {}
+
+  Status run(const Places& places);
+
+ private:
+  core::PostOffice make(Env& env) {
+    core::PostOffice::Options options;
+    options.clocks = env.clock;
+    options.on_mail = [this](const core::NewMail& mail) { announce(env_, names_, mail); };
+    return {env.store(), std::move(options)};
+  }
+  Status publish(const Places& places, const std::vector<core::Endpoint>& bound);
+  void look_after();
+  std::vector<net::Target> due();
+  void dialed(const net::Target& target, const net::DialOutcome& outcome);
+  void say(const net::Event& event);
+  void warn_once(const std::string& text);
+
+  Env& env_;
+  Names names_;
+  core::PostOffice post_office_;
+  std::map<core::IdentityKey, std::vector<std::string>> waiting_;  // entries due, by recipient
+  std::optional<Clock::time_point> looked_after_;
+  std::string warned_;
+};
+
+// A log that repeats itself every few seconds hides what is new.
+void Server::warn_once(const std::string& text) {
+  if (text != warned_) env_.note("warning: " + text);
+  warned_ = text;
+}
+
+/// The address book, keys and card may have changed in another process; prekeys rotate here.
+void Server::look_after() {
+  const auto now = Clock::now();
+  if (looked_after_ && now - *looked_after_ < kUpkeepEvery) return;
+  looked_after_ = now;
+  if (auto refreshed = env_.store().refresh(); !refreshed) warn_once(refreshed.error().context);
+  if (auto kept = env_.store().upkeep(env_.clock()); !kept) warn_once(kept.error().context);
+  if (auto names = Names::load(env_.store())) names_ = std::move(*names);
+}
+
+std::vector<net::Target> Server::due() {
+  look_after();
+  core::Store& store = env_.store();
+  waiting_.clear();
+  std::vector<std::string> damaged;
+  const auto entries = store.queue().list(&damaged);
+  if (!entries) return warn_once(entries.error().context), std::vector<net::Target>{};
+  if (auto whole = check_damage(damaged); !whole) warn_once(whole.error().context);
+  const std::uint64_t now = env_.clock().time;
+  bool to_self = false;
+  for (const auto& entry : *entries) {
+    to_self = to_self || entry.recipient == store.identity();
+    if (store.queue().progress(entry.id).next_attempt > now) continue;
+    waiting_[entry.recipient].push_back(entry.id);
+  }
+  if (to_self) {
+    if (auto own = post_office_.deliver_to_self(); !own) warn_once(own.error().context);
+  }
+  std::vector<net::Target> targets;
+  for (const auto& [identity, ids] : waiting_) {
+    if (identity == store.identity()) continue;
+    auto peer = peer_of(store, identity);
+    if (!peer || !*peer) continue;
+    net::Target target = target_of(**peer);
+    if (!target.places.empty()) targets.push_back(std::move(target));
+  }
+  return targets;
+}
+
+void Server::dialed(const net::Target& target, const net::DialOutcome& outcome) {
+  if (outcome.error && target.identity) {
+    const std::string who = names_.label(*target.identity);
+    env_.detail(fmt::format("{}: {}", who, outcome.error->context));
+    const auto found = waiting_.find(*target.identity);
+    if (found != waiting_.end()) {
+      note_unreached(env_.store(), found->second, *outcome.error, env_.clock().time);
+    }
+  }
+}
+
+void Server::say(const net::Event& event) {
+  using Kind = net::Event::Kind;
+  switch (event.kind) {
+    case Kind::kMet:
+    case Kind::kReceived:
+    case Kind::kDelivered: return;
+    case Kind::kRefused: return env_.detail("refused: " + event.error.context);
+    case Kind::kFailed: return env_.detail("failed: " + event.error.context);
+  }
+}
+
+Status Server::publish(const Places& places, const std::vector<core::Endpoint>& bound) {
+  std::vector<core::Endpoint> endpoints = places.advertise;
+  if (endpoints.empty()) {
+    std::copy_if(bound.begin(), bound.end(), std::back_inserter(endpoints),
+                 [](const auto& endpoint) { return !is_wildcard(endpoint); });
+  }
+  if (!endpoints.empty()) return env_.store().advertise(endpoints, env_.clock());
+  const auto* record = env_.store().card().record_of(env_.store().device().device);
+  if (record == nullptr || record->endpoints.empty()) {
+    env_.note("my card names no place to reach me; say it with --advertise tcp://HOST:PORT");
+  }
+  return {};
+}
+
+// JSON, first: {"listening"} per place; then as fetch does, per message
+Status Server::run(const Places& places) {
+  const core::AgreeSecret transport = env_.store().device().transport.clone();
+  auto node = net::Node::create(post_office_, transport);
+  if (!node) return node.error();
+  std::vector<core::Endpoint> bound;
+  for (const auto& endpoint : places.listen) {
+    auto place = (*node)->listen(endpoint);
+    if (!place) return place.error().in(endpoint.text());
+    bound.push_back(*place);
+  }
+  if (auto published = publish(places, bound); !published) return published;
+  auto watch = core::QueueWatch::create(env_.store().queue().directory());
+  if (!watch) return watch.error();
+  for (const auto& place : bound) {
+    env_.note("listening on " + place.text());
+    if (env_.json) env_.print(json_line({{"listening", place.text()}}));
+  }
+  if (auto flushed = env_.flush(); !flushed) return flushed;
+  net::NodeHooks hooks;
+  hooks.due = [this] { return due(); };
+  hooks.dialed = [this](const auto& target, const auto& outcome) { dialed(target, outcome); };
+  hooks.event = [this](const net::Event& event) { say(event); };
+  static const std::atomic<bool> never{false};
+  return (*node)->run(hooks, watch->fd(), env_.stop != nullptr ? *env_.stop : never);
+}
+
+Status run_serve(Env& env, const Options& options) {
+  auto places = parse_places(options);
+  if (!places) return places.error();
+  auto names = Names::load(env.store());
+  if (!names) return names.error();
+  return Server(env, std::move(*names)).run(*places);
+}
+
+}  // namespace
+
+Action add_serve(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--listen", options->listen, "Where to listen (default tcp://*:7787); port 0 = any")
+      ->type_name("tcp://ADDR:PORT")
+      ->allow_extra_args(false);
+  app.add_option("--advertise", options->advertise,
+                 "What my card says; default: where I listen, if that is an address")
+      ->type_name("tcp://HOST:PORT")
+      ->allow_extra_args(false);
+  return [options](Env& env) { return run_serve(env, *options); };
+}
+
+}  // namespace p2pmail::cmd

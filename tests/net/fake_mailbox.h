@@ -1,0 +1,233 @@
+// A mailbox in memory for the tests of net/: cards, envelopes and receipts are toy structures, but
+// letters have real hash trees, and every refusal can be asked for.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/crypto.h"
+#include "core/mailbox.h"
+#include "core/tree.h"
+
+namespace p2pmail::net {
+
+template <class FixedType>
+FixedType fixed(std::uint8_t fill) {
+  FixedType out;
+  out.bytes.fill(fill);
+  return out;
+}
+
+inline core::Bytes some_bytes(std::size_t size, std::uint8_t seed = 1) {
+  core::Bytes out(size);
+  for (std::size_t i = 0; i < size; ++i)
+    out[i] = static_cast<std::uint8_t>(seed + i * 7 + (i >> 8));
+  return out;
+}
+
+class FakeMailbox : public core::Mailbox {
+ public:
+  /// A queued letter, and what became of it.
+  struct Letter {
+    core::IdentityKey to;
+    core::Root root;
+    core::Bytes data;
+    std::vector<core::Digest> leaves;
+    bool claimed = false;
+    bool delivered = false;
+    int envelopes = 0;
+    std::vector<core::Error> failures;
+    std::optional<core::Error> envelope_error;
+    std::optional<core::Error> read_error;
+  };
+
+  explicit FakeMailbox(std::uint8_t name)
+      : identity(fixed<core::IdentityKey>(name)), transport(fixed<core::TransportKey>(name)) {}
+
+  std::shared_ptr<Letter> queue(const core::IdentityKey& to, core::Bytes data) {
+    auto letter = std::make_shared<Letter>();
+    core::TreeHasher hasher;
+    hasher.update(data);
+    letter->root = hasher.finish();
+    letter->leaves = hasher.leaves();
+    letter->to = to;
+    letter->data = std::move(data);
+    letters.push_back(letter);
+    return letter;
+  }
+  [[nodiscard]] core::Bytes make_card(std::uint8_t with_version) const {
+    core::Bytes out = {with_version};
+    core::append(out, identity);
+    core::append(out, transport);
+    return out;
+  }
+  [[nodiscard]] core::Bytes make_envelope(const Letter& letter) {
+    core::Bytes out = {known_versions[letter.to]};
+    core::append(out, letter.root);
+    std::array<std::uint8_t, 8> size{};
+    core::put_be<std::uint64_t>(size.data(), letter.data.size());
+    core::append(out, size);
+    core::append(out, filler);
+    return out;
+  }
+  static core::Bytes receipt_for(const core::Root& root) {
+    core::Bytes out = core::to_bytes(core::bytes_of("receipt"));
+    core::append(out, root);
+    return out;
+  }
+
+  core::Bytes card() override { return make_card(version); }
+  core::Result<core::Caller> meet(const core::TransportKey& from, core::ByteView card) override;
+  std::vector<std::unique_ptr<core::OutgoingLetter>> outgoing(const core::Caller& caller,
+                                                              std::size_t max) override;
+  core::Result<core::Considered> consider(const core::Caller& caller,
+                                          core::ByteView envelope) override;
+  std::vector<core::Result<core::Bytes>> commit(
+      std::vector<std::unique_ptr<core::IncomingLetter>> incoming) override;
+
+  core::IdentityKey identity;
+  core::TransportKey transport;
+  std::uint8_t version = 0;                                // of our prekeys
+  std::map<core::IdentityKey, std::uint8_t> known_versions;  // of others' prekeys
+  core::Bytes filler;                                      // makes envelopes larger
+  std::vector<std::shared_ptr<Letter>> letters;
+  std::map<core::Root, core::Bytes> stored;
+  std::vector<std::size_t> commits;                        // how many letters each had
+  std::size_t considered = 0;
+  std::size_t incoming_alive = 0;
+  std::function<std::optional<core::Error>(const core::Root&)> refuse;
+  std::optional<core::Error> write_error;
+  std::optional<core::Error> commit_error;
+
+ private:
+  class Outgoing;
+  class Incoming;
+};
+
+class FakeMailbox::Outgoing : public core::OutgoingLetter {
+ public:
+  Outgoing(FakeMailbox& box, std::shared_ptr<Letter> letter)
+      : box_(box), letter_(std::move(letter)) {
+    letter_->claimed = true;
+  }
+  ~Outgoing() override { letter_->claimed = false; }
+  const core::Root& root() const override { return letter_->root; }
+  std::uint64_t size() const override { return letter_->data.size(); }
+  core::Result<core::Bytes> envelope() override {
+    ++letter_->envelopes;
+    if (letter_->envelope_error) return *letter_->envelope_error;
+    return box_.make_envelope(*letter_);
+  }
+  core::Status read(std::uint64_t offset, core::ByteSpan out) override {
+    if (letter_->read_error) return *letter_->read_error;
+    core::check(offset + out.size() <= letter_->data.size());
+    std::copy_n(letter_->data.begin() + static_cast<std::ptrdiff_t>(offset), out.size(),
+                out.begin());
+    return {};
+  }
+  core::Result<core::Bytes> groups() override {
+    return core::Error{core::Code::kBug, "no letter here has so many blocks"};
+  }
+  core::Result<core::Bytes> leaves(std::uint64_t) override {
+    core::Bytes out;
+    for (const auto& leaf : letter_->leaves) core::append(out, leaf);
+    return out;
+  }
+  core::Status delivered(core::ByteView receipt) override {
+    if (core::to_bytes(receipt) != receipt_for(letter_->root))
+      return core::Error{core::Code::kForged, "not a receipt for this letter"};
+    letter_->delivered = true;
+    return {};
+  }
+  void failed(const core::Error& why) override { letter_->failures.push_back(why); }
+
+ private:
+  FakeMailbox& box_;
+  std::shared_ptr<Letter> letter_;
+};
+
+class FakeMailbox::Incoming : public core::IncomingLetter {
+ public:
+  Incoming(FakeMailbox& box, const core::Root& root) : box_(box), root_(root) {
+    ++box_.incoming_alive;
+  }
+  ~Incoming() override { --box_.incoming_alive; }
+  core::Status write(std::uint64_t index, core::ByteView block) override {
+    if (box_.write_error) return *box_.write_error;
+    core::check(index == next_++);
+    core::append(data_, block);
+    return {};
+  }
+  void store() { box_.stored[root_] = std::move(data_); }
+  [[nodiscard]] const core::Root& root() const { return root_; }
+
+ private:
+  FakeMailbox& box_;
+  core::Root root_;
+  std::uint64_t next_ = 0;
+  core::Bytes data_;
+};
+
+inline core::Result<core::Caller> FakeMailbox::meet(const core::TransportKey& from,
+                                                    core::ByteView card) {
+  core::Caller caller;
+  if (card.size() != 65) return core::Error{core::Code::kMalformed, "not a card"};
+  std::copy_n(card.begin() + 1, 32, caller.identity.bytes.begin());
+  std::copy_n(card.begin() + 33, 32, caller.transport.bytes.begin());
+  if (caller.transport != from) return core::Error{core::Code::kForged, "another transport key"};
+  caller.device.bytes = caller.identity.bytes;
+  known_versions[caller.identity] = card[0];
+  return caller;
+}
+
+inline std::vector<std::unique_ptr<core::OutgoingLetter>> FakeMailbox::outgoing(
+    const core::Caller& caller, std::size_t max) {
+  std::vector<std::unique_ptr<core::OutgoingLetter>> out;
+  for (auto& letter : letters) {
+    if (out.size() >= max) break;
+    if (letter->to != caller.identity || letter->claimed || letter->delivered) continue;
+    if (letter->failures.empty()) out.push_back(std::make_unique<Outgoing>(*this, letter));
+  }
+  return out;
+}
+
+inline core::Result<core::Considered> FakeMailbox::consider(const core::Caller&,
+                                                            core::ByteView envelope) {
+  ++considered;
+  if (envelope.size() < 41) return core::Error{core::Code::kMalformed, "not an envelope"};
+  if (envelope[0] != version) return core::Error{core::Code::kUnknownPrekey, "an old prekey"};
+  core::TakeIt taken;
+  std::copy_n(envelope.begin() + 1, 32, taken.root.bytes.begin());
+  taken.size = core::get_be<std::uint64_t>(envelope.data() + 33);
+  if (refuse)
+    if (auto why = refuse(taken.root)) return *why;
+  if (stored.contains(taken.root))
+    return core::Considered(core::StoredAlready{receipt_for(taken.root)});
+  taken.letter = std::make_unique<Incoming>(*this, taken.root);
+  return core::Considered(std::move(taken));
+}
+
+inline std::vector<core::Result<core::Bytes>> FakeMailbox::commit(
+    std::vector<std::unique_ptr<core::IncomingLetter>> incoming) {
+  commits.push_back(incoming.size());
+  std::vector<core::Result<core::Bytes>> out;
+  for (auto& letter : incoming) {
+    if (commit_error) {
+      out.emplace_back(*commit_error);
+      continue;
+    }
+    auto& fake = static_cast<Incoming&>(*letter);
+    fake.store();
+    out.emplace_back(receipt_for(fake.root()));
+  }
+  return out;
+}
+
+}  // namespace p2pmail::net
