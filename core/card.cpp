@@ -266,7 +266,7 @@ void merge_record(Card& card, const Signed<DeviceRecord>& theirs, MergeOutcome& 
 Status tidy(Card& card) {
   const Roster& roster = card.roster.value;
   std::erase_if(card.records, [&](const Signed<DeviceRecord>& record) {
-    return !names(roster, device_of(record)) && find_tombstone(roster, device_of(record)) == nullptr;
+    return !names(roster, device_of(record)) && !card.tombstone_of(device_of(record));
   });
   const auto fits = [&] {
     return card.records.size() <= kMaxDevices && encode_card(card).size() <= kMaxCardSize &&

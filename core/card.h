@@ -7,7 +7,7 @@
 // Roster body (context "p2pmail/roster", by the identity), at most 8 KiB:
 //   "d" list of device keys (32 bytes each, 1 to 16)   "i" identity key (32)
 //   "n" display name (text, at most 128 bytes, may be empty)
-//   "q" sequence number (>= 1)   "t" time (seconds since 1970)   "v" 1
+//   "q" sequence number (1 to 2^63 - 1)   "t" time (seconds since 1970, at most kMaxTime)   "v" 1
 //   "x" list of tombstones {"d": device key, "r": 0 retired | 1 compromised} (at most 64)
 // A key is never in both "d" and "x"; no key twice.
 //
@@ -15,7 +15,7 @@
 //   "a" stamp: {"b": bits asked of strangers (0 to 40), "n": nonce (16 bytes)}
 //   "d" device key   "e" list of endpoints (text, at most 8)   "i" identity key
 //   "k" list of prekeys {"k": X25519 key (32), "t": time} (1 to 4), newest first
-//   "o" highest roster sequence known   "q" sequence number (>= 1)
+//   "o" highest roster sequence known   "q" sequence number (1 to 2^63 - 1)
 //   "r" list of relays {"c": transport key, "e": [endpoints], "i": identity key} (at most 4)
 //   "t" time   "u" transport key (32)   "v" 1
 //

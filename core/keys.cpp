@@ -304,7 +304,8 @@ Now read_clocks() {
   struct timespec at {};
   if (clock_gettime(CLOCK_REALTIME, &at) == 0 && at.tv_sec > 0)
     now.time = static_cast<std::uint64_t>(at.tv_sec);
-  if (clock_gettime(CLOCK_BOOTTIME, &at) == 0) now.boot_time = static_cast<std::uint64_t>(at.tv_sec);
+  if (clock_gettime(CLOCK_BOOTTIME, &at) == 0)
+    now.boot_time = static_cast<std::uint64_t>(at.tv_sec);
   // Without /proc the boot id stays zero, and upkeep erases nothing.
   const fs::path path = "/proc/sys/kernel/random/boot_id";
   const auto fd = open_file(path, O_RDONLY);

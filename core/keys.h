@@ -5,11 +5,11 @@
 //   keys/store.pub  its public half                                none
 //   keys/device     signing, transport, queue and prekey secrets   mode 0600
 //
-// A protected file = CBOR map {"k": kind (text), "p": public key (32), "s": secret part,
+// A protected file = CBOR map {"k": "identity" or "store", "p": public key (32), "s": secret part,
 // "v": 1} where the secret part is {"b": box (XChaCha20-Poly1305: nonce, ciphertext, tag),
-// "m": Argon2id memory in bytes, "p": passes, "s": salt (16)} with the associated data
-// "p2pmail/keyfile", kind and public key, or {"o": the secret in the open} when the user asked for
-// no passphrase. Argon2id memory is 8 KiB to kMaxKdfMemory, passes 1 to kMaxKdfPasses. Files are written beside,
+// "m": Argon2id memory in bytes (8 KiB to kMaxKdfMemory), "p": passes (1 to kMaxKdfPasses),
+// "s": salt (16)} with the associated data "p2pmail/keyfile", kind and public key, or
+// {"o": the secret in the open} when the user asked for no passphrase. Files are written beside,
 // fsynced and renamed; mode 0600; a file that group or others may touch is refused (kDenied).
 //
 // The device key file = CBOR map, at most 16 KiB:
@@ -99,7 +99,7 @@ struct ProtectedKey {
   KeyKind kind = KeyKind::kIdentity;
   std::array<std::uint8_t, 32> public_key{};
   bool needs_passphrase = false;
-  SecretBytes bytes;  // the whole file, for unseal_key: it may hold the secret in the open
+  SecretBytes bytes;  // the whole file, for unseal_key; it may hold the secret in the open
 };
 /// Seals `secret`; no passphrase = stored in the open. Does not touch the disk.
 [[nodiscard]] Result<Bytes> seal_key(KeyKind kind, ByteView public_key, ByteView secret,

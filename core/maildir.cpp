@@ -90,7 +90,8 @@ bool is_there(const fs::path& path) {
 }
 
 bool same_file(const fs::path& a, const fs::path& b) {
-  struct stat one {}, other {};
+  struct stat one {
+  }, other{};
   return lstat(a.c_str(), &one) == 0 && lstat(b.c_str(), &other) == 0 &&
          one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
@@ -241,10 +242,10 @@ Status Maildir::deliver(const fs::path& partial, const std::string& folder,
                                           : directory(folder, "cur") / cur_name(unique, *sorted);
   const int failure = rename_to_new_name(partial, target);
   if (failure == 0) return sync_directory(target.parent_path());
-  if (failure != ENOENT && failure != EEXIST)
-    return errno_error(failure, target, "cannot deliver");
-  // Whoever was here before may have been interrupted before its fsync, or a reader may have renamed
-  // the message already. When the partial is a second link to it, only the unlink is missing.
+  if (failure != ENOENT && failure != EEXIST) return errno_error(failure, target, "cannot deliver");
+  // Whoever was here before may have been interrupted before its fsync, or a reader may have
+  // renamed the message already. When the partial is a second link to it, only the unlink is
+  // missing.
   auto there = find_unique(*this, folder, unique);
   if (!there) return errno_error(failure, failure == ENOENT ? partial : target, "cannot deliver");
   if (failure == EEXIST) {
@@ -267,8 +268,7 @@ Result<std::vector<MailFile>> Maildir::list(const std::string& folder) const {
   for (const MailFile& file : files) seen.insert(file.unique);
   std::vector<MailFile> still_new;
   for (MailFile& file : fresh)
-    if (!seen.contains(file.unique) || is_there(file.path))
-      still_new.push_back(std::move(file));
+    if (!seen.contains(file.unique) || is_there(file.path)) still_new.push_back(std::move(file));
   std::move(still_new.begin(), still_new.end(), std::back_inserter(files));
   return files;
 }

@@ -16,11 +16,16 @@ namespace {
 
 GMimeContentEncoding gmime_encoding(Transfer transfer) {
   switch (transfer) {
-    case Transfer::kIdentity: return GMIME_CONTENT_ENCODING_8BIT;
-    case Transfer::kBinary: return GMIME_CONTENT_ENCODING_BINARY;
-    case Transfer::kBase64: return GMIME_CONTENT_ENCODING_BASE64;
-    case Transfer::kQuotedPrintable: return GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
-    case Transfer::kUuencode: return GMIME_CONTENT_ENCODING_UUENCODE;
+    case Transfer::kIdentity:
+      return GMIME_CONTENT_ENCODING_8BIT;
+    case Transfer::kBinary:
+      return GMIME_CONTENT_ENCODING_BINARY;
+    case Transfer::kBase64:
+      return GMIME_CONTENT_ENCODING_BASE64;
+    case Transfer::kQuotedPrintable:
+      return GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
+    case Transfer::kUuencode:
+      return GMIME_CONTENT_ENCODING_UUENCODE;
   }
   return GMIME_CONTENT_ENCODING_8BIT;
 }
@@ -39,8 +44,8 @@ class Coder {
   Status run(Step step, ByteView bytes) {
     // GMime takes the input as writable and wants room before it; it changes neither here.
     static char empty = 0;
-    char* in = bytes.empty() ? &empty
-                             : const_cast<char*>(reinterpret_cast<const char*>(bytes.data()));
+    char* in =
+        bytes.empty() ? &empty : const_cast<char*>(reinterpret_cast<const char*>(bytes.data()));
     char* out = nullptr;
     std::size_t size = 0, room = 0;
     step(filter_.get(), in, bytes.size(), 0, &out, &size, &room);
@@ -66,7 +71,7 @@ Status decode(const MessageSource& source, const Node& node, const Sink& sink) {
   return read ? coder.finish() : read;
 }
 
-// Stands for NUL outside of contents. Not white space: after a boundary that would make another one.
+// Stands for NUL outside of contents. Not white space: that may follow a boundary.
 constexpr char kNoNul = '?';
 
 /// NUL ends a string for the reader of write_textual; outside of contents it means nothing.
@@ -96,8 +101,8 @@ Result<bool> needs_base64(const MessageSource& source, const Node& node) {
   return found;
 }
 
-/// The header of a part whose content becomes base64; `around` is the message/rfc822 part that it is
-/// the content of, if any.
+/// The header of a part whose content becomes base64; `around` is the message/rfc822 part that it
+/// is the content of, if any.
 Status write_base64_header(const MessageSource& source, const Node& node, const Node* around,
                            const Sink& sink) {
   auto header = read_range(source, node.header, node.content);
@@ -134,7 +139,7 @@ std::string text_of_part(const MessageSource& source, const Node& node, std::siz
     return raw.size() < bound ? Status() : Status(enough);
   });
   (void)read;  // a part that cannot be read to its end shows what there is
-  const std::string_view whole = raw.size() < bound ? std::string_view(raw) : cut_utf8(raw, bound - 1);
+  const std::string_view whole = raw.size() < bound ? raw : cut_utf8(raw, bound - 1);
   std::string text = to_utf8(whole, node.about.charset);
   if (node.about.type == "text/html") text = html_to_text(text);
   return std::string(cut_utf8(text, max));
@@ -178,8 +183,7 @@ bool Message::State::is_attached(const Node& node) const {
   return false;
 }
 
-std::string Message::State::texts(std::string_view type, std::size_t count,
-                                  std::size_t max) const {
+std::string Message::State::texts(std::string_view type, std::size_t count, std::size_t max) const {
   std::string text;
   for (const Node& node : nodes) {
     if (count == 0 || text.size() >= max) break;

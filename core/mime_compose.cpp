@@ -1,5 +1,5 @@
-// Writing: GMime makes the values of a header, the bytes of body and attachments pass through as they
-// are. Every length is unknown (a body may be a pipe), so the structure is written as it goes.
+// Writing: GMime makes the values of a header, the bytes of body and attachments pass through as
+// they are. Every length is unknown (a body may be a pipe), so the structure is written as it goes.
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::size_t kPeek = 64 * 1024;
 constexpr std::size_t kMaxFileName = 255;  // encoded it still is one line
-constexpr std::size_t kMaxLine = 998;  // RFC 5322 section 2.1.1
+constexpr std::size_t kMaxLine = 998;      // RFC 5322 section 2.1.1
 
 /// What cannot stand in a header becomes a space or U+FFFD.
 std::string clean_value(std::string_view value) {
@@ -65,20 +65,48 @@ struct KnownType {
 // A guess for the reader's convenience. No message/* (an .eml file need not be one, and its bytes
 // count) and no multipart/*.
 constexpr KnownType kTypes[] = {
-    {"txt", "text/plain"},         {"md", "text/markdown"},      {"html", "text/html"},
-    {"htm", "text/html"},          {"css", "text/css"},          {"csv", "text/csv"},
-    {"c", "text/x-csrc"},          {"h", "text/x-chdr"},         {"cpp", "text/x-c++src"},
-    {"py", "text/x-python"},       {"sh", "text/x-sh"},          {"patch", "text/x-diff"},
-    {"diff", "text/x-diff"},       {"log", "text/plain"},        {"ics", "text/calendar"},
-    {"vcf", "text/vcard"},         {"json", "application/json"}, {"xml", "application/xml"},
-    {"pdf", "application/pdf"},    {"zip", "application/zip"},   {"gz", "application/gzip"},
-    {"tgz", "application/gzip"},   {"xz", "application/x-xz"},   {"bz2", "application/x-bzip2"},
-    {"zst", "application/zstd"},   {"tar", "application/x-tar"}, {"7z", "application/x-7z-compressed"},
-    {"png", "image/png"},          {"jpg", "image/jpeg"},        {"jpeg", "image/jpeg"},
-    {"gif", "image/gif"},          {"webp", "image/webp"},       {"svg", "image/svg+xml"},
-    {"mp3", "audio/mpeg"},         {"ogg", "audio/ogg"},         {"flac", "audio/flac"},
-    {"wav", "audio/x-wav"},        {"mp4", "video/mp4"},         {"webm", "video/webm"},
-    {"mkv", "video/x-matroska"},   {"rtf", "application/rtf"},   {"epub", "application/epub+zip"},
+    {"txt", "text/plain"},
+    {"md", "text/markdown"},
+    {"html", "text/html"},
+    {"htm", "text/html"},
+    {"css", "text/css"},
+    {"csv", "text/csv"},
+    {"c", "text/x-csrc"},
+    {"h", "text/x-chdr"},
+    {"cpp", "text/x-c++src"},
+    {"py", "text/x-python"},
+    {"sh", "text/x-sh"},
+    {"patch", "text/x-diff"},
+    {"diff", "text/x-diff"},
+    {"log", "text/plain"},
+    {"ics", "text/calendar"},
+    {"vcf", "text/vcard"},
+    {"json", "application/json"},
+    {"xml", "application/xml"},
+    {"pdf", "application/pdf"},
+    {"zip", "application/zip"},
+    {"gz", "application/gzip"},
+    {"tgz", "application/gzip"},
+    {"xz", "application/x-xz"},
+    {"bz2", "application/x-bzip2"},
+    {"zst", "application/zstd"},
+    {"tar", "application/x-tar"},
+    {"7z", "application/x-7z-compressed"},
+    {"png", "image/png"},
+    {"jpg", "image/jpeg"},
+    {"jpeg", "image/jpeg"},
+    {"gif", "image/gif"},
+    {"webp", "image/webp"},
+    {"svg", "image/svg+xml"},
+    {"mp3", "audio/mpeg"},
+    {"ogg", "audio/ogg"},
+    {"flac", "audio/flac"},
+    {"wav", "audio/x-wav"},
+    {"mp4", "video/mp4"},
+    {"webm", "video/webm"},
+    {"mkv", "video/x-matroska"},
+    {"rtf", "application/rtf"},
+    {"epub", "application/epub+zip"},
     {"odt", "application/vnd.oasis.opendocument.text"},
     {"ods", "application/vnd.oasis.opendocument.spreadsheet"},
     {"odp", "application/vnd.oasis.opendocument.presentation"},
@@ -145,8 +173,8 @@ bool starts_as_utf8(const Input& input) {
   return is_utf8(input.is_whole() ? start : cut_utf8(start, start.empty() ? 0 : start.size() - 1));
 }
 
-/// What the first bytes allow to promise about all of them. Binary promises nothing, so that is what
-/// a body is that goes on after the bytes that were looked at.
+/// What the first bytes allow to promise about all of them. Binary promises nothing, so that is
+/// what a body is that goes on after the bytes that were looked at.
 const char* body_encoding(const Input& input) {
   if (!input.is_whole()) return "binary";
   const auto text = text_of(input.start());
@@ -167,8 +195,8 @@ std::string body_fields(const Input& input) {
          "\nContent-Transfer-Encoding: " + body_encoding(input) + "\n\n";
 }
 
-/// A file name as a parameter: RFC 2231 for all but the plainest. GMime would leave ASCII alone, even
-/// where readers take it for RFC 2047.
+/// A file name as a parameter: RFC 2231 for all but the plainest. GMime would leave ASCII alone,
+/// even where readers take it for RFC 2047.
 std::string name_parameter(std::string_view name) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   bool is_plain = true;
@@ -199,7 +227,8 @@ std::string message_fields(const Draft& draft) {
   if (!draft.to.empty()) text += address_header_line("To", draft.to);
   if (!draft.cc.empty()) text += address_header_line("Cc", draft.cc);
   text += header_line("Subject", draft.subject);
-  text += "Date: " + format_date(GTime(g_date_time_new_from_unix_local(seconds(draft.time)))) + "\n";
+  text +=
+      "Date: " + format_date(GTime(g_date_time_new_from_unix_local(seconds(draft.time)))) + "\n";
   text += id_field("Message-ID", draft.message_id);
   text += id_field("In-Reply-To", draft.in_reply_to);
   text += id_field("References", draft.in_reply_to);
@@ -213,8 +242,8 @@ std::string header_line(std::string_view name, std::string_view utf8_value) {
   const std::string value = clean_value(utf8_value);
   const std::string field(name);
   const GText encoded(g_mime_utils_header_encode_text(nullptr, value.c_str(), "utf-8"));
-  const GText folded(
-      g_mime_utils_unstructured_header_fold(nullptr, nullptr, (field + ": " + encoded.get()).c_str()));
+  const GText folded(g_mime_utils_unstructured_header_fold(nullptr, nullptr,
+                                                           (field + ": " + encoded.get()).c_str()));
   std::string line = folded.get();
   if (!line.ends_with('\n')) line += '\n';
   return line;

@@ -45,11 +45,16 @@ std::string cut(const char* text, std::size_t max) {
 
 Transfer transfer_of(const std::string& value) {
   switch (g_mime_content_encoding_from_string(value.c_str())) {
-    case GMIME_CONTENT_ENCODING_BINARY: return Transfer::kBinary;
-    case GMIME_CONTENT_ENCODING_BASE64: return Transfer::kBase64;
-    case GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE: return Transfer::kQuotedPrintable;
-    case GMIME_CONTENT_ENCODING_UUENCODE: return Transfer::kUuencode;
-    default: return Transfer::kIdentity;
+    case GMIME_CONTENT_ENCODING_BINARY:
+      return Transfer::kBinary;
+    case GMIME_CONTENT_ENCODING_BASE64:
+      return Transfer::kBase64;
+    case GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE:
+      return Transfer::kQuotedPrintable;
+    case GMIME_CONTENT_ENCODING_UUENCODE:
+      return Transfer::kUuencode;
+    default:
+      return Transfer::kIdentity;
   }
 }
 
@@ -95,7 +100,8 @@ bool is_field_start(std::string_view line) {
     if (c == ':') return i > 0;
     if (c <= ' ' || c >= '\x7f') {  // obsolete syntax has white space before the colon
       const auto rest = line.find_first_not_of(" \t", i);
-      return i > 0 && (c == ' ' || c == '\t') && rest != std::string_view::npos && line[rest] == ':';
+      return i > 0 && (c == ' ' || c == '\t') && rest != std::string_view::npos &&
+             line[rest] == ':';
     }
   }
   return false;
@@ -148,19 +154,41 @@ namespace {
 
 using namespace mime;
 
-constexpr std::size_t kMaxAddressField = 64 * 1024;
+constexpr std::size_t kMaxAddresses = 128 * 1024;  // bytes, of From, To and Cc together
+constexpr std::size_t kAddressSlice = 2 * 1024;
+constexpr std::size_t kMaxReferences = 64 * 1024;
 constexpr std::size_t kMaxUnstructured = 64 * 1024;
 
-void add_addresses(const std::string& value, std::vector<Mailbox5322>& out) {
-  const GRef<InternetAddressList> list(
-      internet_address_list_parse(nullptr, value.substr(0, kMaxAddressField).c_str()));
+/// How much of `list` may be parsed at once: up to a comma that separates addresses. GMime 3.2
+/// takes quadratic time (64 KiB of "a," take 2 seconds), so a long list is parsed in slices; one
+/// without a comma is no list that anybody wrote.
+std::size_t slice_of(std::string_view list) {
+  bool is_quoted = false;
+  int comments = 0;
+  std::size_t last_comma = 0;
+  for (std::size_t i = 0; i < std::min(list.size(), kAddressSlice); ++i) {
+    const char c = list[i];
+    if (c == '\\') {
+      ++i;
+    } else if (c == '"' && comments == 0) {
+      is_quoted = !is_quoted;
+    } else if (!is_quoted) {
+      comments = std::max(0, comments + (c == '(' ? 1 : c == ')' ? -1 : 0));
+      if (c == ',' && comments == 0) last_comma = i + 1;
+    }
+  }
+  if (list.size() <= kAddressSlice) return list.size();
+  return last_comma > 0 ? last_comma : kAddressSlice;
+}
+
+void add_mailboxes(InternetAddressList* list, std::vector<Mailbox5322>& out) {
   // Groups are opened up, without recursion: a stranger chooses how deep they nest.
   std::vector<InternetAddress*> todo;
   auto push = [&](InternetAddressList* members) {
     for (int i = members == nullptr ? 0 : internet_address_list_length(members); i-- > 0;)
       todo.push_back(internet_address_list_get_address(members, i));
   };
-  push(list.get());
+  push(list);
   while (!todo.empty()) {
     InternetAddress* address = todo.back();
     todo.pop_back();
@@ -174,14 +202,26 @@ void add_addresses(const std::string& value, std::vector<Mailbox5322>& out) {
   }
 }
 
+/// `budget` is what may be parsed of all the address fields of a header.
+void add_addresses(std::string_view value, std::size_t& budget, std::vector<Mailbox5322>& out) {
+  value = value.substr(0, budget);
+  budget -= value.size();
+  while (!value.empty()) {
+    const std::size_t size = slice_of(value);
+    const GRef<InternetAddressList> list(
+        internet_address_list_parse(nullptr, std::string(value.substr(0, size)).c_str()));
+    add_mailboxes(list.get(), out);
+    value.remove_prefix(size);
+  }
+}
+
 std::string message_id_of(const std::string& value) {
   const GText id(g_mime_utils_decode_message_id(value.substr(0, kMaxStructured).c_str()));
   return valid_utf8(id.get());
 }
 
 std::vector<std::string> references_of(const std::string& value) {
-  GMimeReferences* list =
-      g_mime_references_parse(nullptr, value.substr(0, kMaxAddressField).c_str());
+  GMimeReferences* list = g_mime_references_parse(nullptr, value.substr(0, kMaxReferences).c_str());
   std::vector<std::string> ids;
   for (int i = 0; i < g_mime_references_length(list); ++i)
     ids.push_back(valid_utf8(g_mime_references_get_message_id(list, i)));
@@ -209,12 +249,13 @@ std::optional<HeaderFields> parse_header(std::string_view text) {
   const auto fields = split_fields(text);
   if (fields.empty()) return std::nullopt;
   HeaderFields out;
+  std::size_t budget = kMaxAddresses;
   // Two From fields give the mailboxes of both, so that nobody can choose which one counts. Of
   // fields with a single value the first one counts.
   for (const Field& field : fields) {
-    if (field.name == "from") add_addresses(field.value, out.from);
-    if (field.name == "to") add_addresses(field.value, out.to);
-    if (field.name == "cc") add_addresses(field.value, out.cc);
+    if (field.name == "from") add_addresses(field.value, budget, out.from);
+    if (field.name == "to") add_addresses(field.value, budget, out.to);
+    if (field.name == "cc") add_addresses(field.value, budget, out.cc);
     if (field.name == "subject" && out.subject.empty()) out.subject = decoded(field.value);
     if (field.name == "date" && out.date.empty()) {
       out.date = valid_utf8(std::string_view(field.value));

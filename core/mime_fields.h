@@ -1,5 +1,5 @@
-// Inside of core/mime only: header text as fields, and what the MIME fields of a part say. Splitting
-// lines is done here, the meaning of a value is GMime's work.
+// Inside of core/mime only: header text as fields, and what the MIME fields of a part say.
+// Splitting lines is done here, the meaning of a value is GMime's work.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace p2pmail::core::mime {
 
-inline constexpr std::size_t kMaxHeader = 1024 * 1024;  // one header, all fields
+inline constexpr std::size_t kMaxHeader = 1024 * 1024;   // one header, all fields
 inline constexpr std::size_t kMaxStructured = 8 * 1024;  // a value with parameters
 inline constexpr std::size_t kMaxBoundary = 200;         // RFC 2046 allows 70
 inline constexpr std::size_t kMaxFieldName = 100;
@@ -28,8 +28,8 @@ struct Field {
   return line == "\n" || line == "\r\n";
 }
 
-/// The fields at the start of `header`, up to an empty line or a line that is none. A "From " line of
-/// an mbox in front is skipped. At most kMaxHeader bytes are looked at.
+/// The fields at the start of `header`, up to an empty line or a line that is none. A "From " line
+/// of an mbox in front is skipped. At most kMaxHeader bytes are looked at.
 [[nodiscard]] std::vector<Field> split_fields(std::string_view header);
 
 enum class Transfer { kIdentity, kBinary, kBase64, kQuotedPrintable, kUuencode };

@@ -18,7 +18,9 @@ struct Line {
   std::uint64_t line_end = 0;  // where its line end starts
 };
 
-Error too_much(const char* what) { return Error{Code::kMalformed, std::string("message: ") + what}; }
+Error too_much(const char* what) {
+  return Error{Code::kMalformed, std::string("message: ") + what};
+}
 
 /// Takes the lines of a message one after the other and keeps track of what they belong to.
 class Splitter {
@@ -73,14 +75,13 @@ Status Splitter::end_header(std::uint64_t header_end, std::uint64_t content) {
   Node& part = node(current_);
   auto text = read_range(source_, part.header, header_end);
   if (!text) return text.error();
-  const bool in_digest =
-      part.parent >= 0 && node(part.parent).about.type == "multipart/digest";
+  const bool in_digest = part.parent >= 0 && node(part.parent).about.type == "multipart/digest";
   part.about = content_of(split_fields(*text), in_digest ? "message/rfc822" : "text/plain");
   part.content = content;
   part.has_empty_line = content > header_end;
   part.is_container = !part.about.boundary.empty();
-  const bool is_plain = part.about.transfer == Transfer::kIdentity ||
-                        part.about.transfer == Transfer::kBinary;
+  const bool is_plain =
+      part.about.transfer == Transfer::kIdentity || part.about.transfer == Transfer::kBinary;
   part.is_message = part.about.type == "message/rfc822" && is_plain;
   if (part.is_container) open_.push_back({"--" + part.about.boundary, current_});
   if (part.is_message) return open_node(current_, part.depth + 1, content);
@@ -115,8 +116,7 @@ bool Splitter::take_boundary(const Line& line, Status& status) {
     close_until(container, content_end_before(line));
     open_.resize(level + (rest.empty() ? 1 : 0));
     in_ = In::kContent;
-    if (status && rest.empty())
-      status = open_node(container, node(container).depth + 1, line.end);
+    if (status && rest.empty()) status = open_node(container, node(container).depth + 1, line.end);
     return true;
   }
   return false;
@@ -162,7 +162,8 @@ class LineFinder {
       const std::size_t size =
           found == nullptr
               ? piece.size()
-              : static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - piece.data()) + 1;
+              : static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - piece.data()) +
+                    1;
       keep(piece.first(size));
       if (found != nullptr)
         if (auto done = end_line(true); !done) return done;
@@ -229,7 +230,8 @@ Result<std::vector<Node>> split_parts(const MessageSource& source) {
   Splitter splitter(source);
   if (auto started = splitter.start(); !started) return started.error();
   LineFinder lines(splitter);
-  auto read = read_pieces(source, 0, source.size, [&](ByteView piece) { return lines.take(piece); });
+  auto read =
+      read_pieces(source, 0, source.size, [&](ByteView piece) { return lines.take(piece); });
   if (!read) return read.error();
   if (auto ended = lines.finish(); !ended) return ended.error();
   if (auto ended = splitter.finish(source.size); !ended) return ended.error();

@@ -26,8 +26,8 @@ struct Node {
   int parent = -1;            // index; -1 = the message itself
   int depth = 0;
   bool has_empty_line = false;  // between header and content
-  bool is_container = false;  // multipart: its parts follow
-  bool is_message = false;    // message/rfc822: the message inside follows as one node
+  bool is_container = false;    // multipart: its parts follow
+  bool is_message = false;      // message/rfc822: the message inside follows as one node
   Content about;
 };
 
@@ -39,8 +39,8 @@ struct Node {
 [[nodiscard]] Status read_pieces(const MessageSource& source, std::uint64_t start,
                                  std::uint64_t end, const Sink& each);
 
-/// All nodes, parents before their parts, in the order of the message. kMalformed when there are more
-/// than kMaxParts, they nest deeper than kMaxNesting, or a header is longer than kMaxHeader.
+/// All nodes, parents before their parts, in the order of the message. kMalformed when there are
+/// more than kMaxParts, they nest deeper than kMaxNesting, or a header is longer than kMaxHeader.
 [[nodiscard]] Result<std::vector<Node>> split_parts(const MessageSource& source);
 
 }  // namespace p2pmail::core::mime

@@ -101,9 +101,8 @@ void ToText::skip_past(std::string_view end) {
   auto same = [](char a, char b) { return a == b || (a >= 'A' && a <= 'Z' && a + 32 == b); };
   const auto found = std::search(html_.begin() + static_cast<std::ptrdiff_t>(at_), html_.end(),
                                  end.begin(), end.end(), same);
-  at_ = found == html_.end()
-            ? html_.size()
-            : static_cast<std::size_t>(found - html_.begin()) + end.size();
+  at_ = found == html_.end() ? html_.size()
+                             : static_cast<std::size_t>(found - html_.begin()) + end.size();
 }
 
 void ToText::take_tag() {
@@ -120,7 +119,7 @@ void ToText::take_tag() {
     space_ = false;
     out_ += '\n';
   }
-  constexpr std::array<std::string_view, 7> kParagraphs{"p",  "/p", "h1", "h2",
+  constexpr std::array<std::string_view, 7> kParagraphs{"p",  "/p",    "h1",        "h2",
                                                         "h3", "table", "blockquote"};
   constexpr std::array<std::string_view, 8> kLines{"div", "/div", "tr", "li",
                                                    "ul",  "ol",   "hr", "/h1"};
@@ -145,8 +144,8 @@ void ToText::take_entity() {
   const auto value = g_ascii_strtoull(digits.c_str(), nullptr, is_hex ? 16 : 10);
   std::array<char, 6> utf8{};
   // No control characters: what shows a text cleans it, and nobody writes them like that.
-  const bool is_text = value >= ' ' && value <= 0x10ffff &&
-                       g_unichar_validate(static_cast<gunichar>(value)) != 0;
+  const bool is_text =
+      value >= ' ' && value <= 0x10ffff && g_unichar_validate(static_cast<gunichar>(value)) != 0;
   if (!is_text) return put(kReplacement);
   const int size = g_unichar_to_utf8(static_cast<gunichar>(value), utf8.data());
   put(std::string_view(utf8.data(), static_cast<std::size_t>(size)));
@@ -187,8 +186,8 @@ std::string to_utf8(std::string_view raw, const std::string& charset) {
   init();
   const std::string name = lower_case(charset);
   if (name == "utf-8" || name == "utf8") return valid_utf8(raw);
-  const bool is_guess = name == "us-ascii" || name == "ascii" || name == "unknown-8bit" ||
-                        !is_charset_name(name);
+  const bool is_guess =
+      name == "us-ascii" || name == "ascii" || name == "unknown-8bit" || !is_charset_name(name);
   if (!is_guess) {
     const iconv_t converter = g_mime_iconv_open("UTF-8", name.c_str());
     if (converter != reinterpret_cast<iconv_t>(-1)) {

@@ -211,11 +211,17 @@ std::string sealed_prefix(const OuterHeader& outer) {
   text +=
       "MIME-Version: 1.0\n"
       "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\";\n"
-      " boundary=\"" + boundary + "\"\n\n"
-      "--" + boundary + "\n"
+      " boundary=\"" +
+      boundary +
+      "\"\n\n"
+      "--" +
+      boundary +
+      "\n"
       "Content-Type: application/pgp-encrypted\n\n"
       "Version: 1\n\n"
-      "--" + boundary + "\n"
+      "--" +
+      boundary +
+      "\n"
       "Content-Type: application/octet-stream\n"
       "Content-Transfer-Encoding: binary\n\n";
   check(text.size() <= kMaxPrefix);
@@ -292,8 +298,8 @@ Result<SealedFile> SealedFile::open(const std::filesystem::path& path) {
 }
 
 Source SealedFile::source() const {
-  return [fd = fd_.get(), path = path_, start = stream_offset_,
-          size = stream_size_](std::uint64_t offset, ByteSpan out) -> Status {
+  return [fd = fd_.get(), path = path_, start = stream_offset_, size = stream_size_](
+             std::uint64_t offset, ByteSpan out) -> Status {
     if (offset > size || out.size() > size - offset)
       return Error{Code::kMalformed, path.string() + ": the sealed mail ends too early"};
     auto read = read_at(fd, start + offset, out, path);
@@ -319,7 +325,8 @@ Result<std::string> read_outer(const std::filesystem::path& path) {
 
 std::optional<MessageId> id_in(std::string_view outer) {
   const auto value = id_value(header_of(outer));
-  const auto bytes = value && value->size() == 2 * MessageId::kSize ? from_hex(*value) : std::nullopt;
+  const auto bytes =
+      value && value->size() == 2 * MessageId::kSize ? from_hex(*value) : std::nullopt;
   if (!bytes) return std::nullopt;
   MessageId id;
   std::copy(bytes->begin(), bytes->end(), id.bytes.begin());

@@ -72,8 +72,8 @@ TEST_F(MaildirTest, CreatesEverythingPrivately) {
 
 TEST_F(MaildirTest, AcceptsFolderNames) {
   const std::pair<const char*, const char*> names[] = {
-      {"Lists", ".Lists"},       {".Lists", ".Lists"}, {"inbox", "INBOX"},
-      {".InBox", "INBOX"},       {"a.b", ".a.b"},      {"B\xc3\xbcro", ".B\xc3\xbcro"},
+      {"Lists", ".Lists"},        {".Lists", ".Lists"}, {"inbox", "INBOX"},
+      {".InBox", "INBOX"},        {"a.b", ".a.b"},      {"B\xc3\xbcro", ".B\xc3\xbcro"},
       {"p2pmail.x", ".p2pmail.x"}};
   for (const auto& [name, on_disk] : names) {
     auto folder = Maildir::folder_name(name);

@@ -121,7 +121,10 @@ TEST(Compose, WritesTheHeader) {
 
 TEST(Compose, HeaderComesBackAsItWas) {
   Draft message = draft();
-  message.subject = "Gr\xc3\xbc\xc3\x9f" "e =?utf-8?q?not_encoded?= \xf0\x9f\x98\x80 " + std::string(300, 'x');
+  message.subject =
+      "Gr\xc3\xbc\xc3\x9f"
+      "e =?utf-8?q?not_encoded?= \xf0\x9f\x98\x80 " +
+      std::string(300, 'x');
   message.from.name = "Alice \"the\" M\xc3\xbcller, (Dr.) <x@y>";
   const auto header = parse_header(composed(message));
   ASSERT_TRUE(header);
@@ -179,7 +182,8 @@ TEST(Compose, ReadsAPipeToItsEnd) {
 
 TEST(Compose, AttachmentsArriveExactly) {
   for (const char* name : {"a.txt", "a.bin", "a.eml", "a.html"}) {
-    for (const std::string& content : {""s, "\n"s, "From x\r\n"s, every_byte(), std::string(200'000, '\r')}) {
+    for (const std::string& content :
+         {""s, "\n"s, "From x\r\n"s, every_byte(), std::string(200'000, '\r')}) {
       const std::string text = with_attachment(name, content);
       const Message message = parsed(text);
       ASSERT_EQ(message.parts().size(), 2u);
@@ -191,9 +195,9 @@ TEST(Compose, AttachmentsArriveExactly) {
 
 TEST(Compose, GuessesTypesOfAttachments) {
   const std::pair<const char*, const char*> types[] = {
-      {"a.PDF", "application/pdf"},        {"a.eml", "application/octet-stream"},
-      {"a", "application/octet-stream"},   {"txt", "application/octet-stream"},
-      {"a.b.txt", "text/plain"},           {"a.", "application/octet-stream"}};
+      {"a.PDF", "application/pdf"},      {"a.eml", "application/octet-stream"},
+      {"a", "application/octet-stream"}, {"txt", "application/octet-stream"},
+      {"a.b.txt", "text/plain"},         {"a.", "application/octet-stream"}};
   for (const auto& [name, type] : types) {
     const std::string text = with_attachment(name, "x");
     EXPECT_EQ(parsed(text).parts().at(1).type, type) << name;
@@ -246,7 +250,8 @@ TEST(ParseHeader, ReadsFields) {
   const auto header = parse_header(
       "From: =?utf-8?q?B=C3=BCro?= <a@b.alt>\r\nTo: Group: c@d.alt, \"E, F\" <e@f.alt>;\r\n"
       "Subject: one\r\n two =?iso-8859-1?q?=FC?=\r\nDate: Tue, 14 Nov 2023 23:13:20 +0100\r\n"
-      "Message-Id: <m@x>\r\nIn-Reply-To: <r@x>\r\nReferences: <q@x>\r\n <r@x>\r\n\r\nFrom: no@no\r\n");
+      "Message-Id: <m@x>\r\nIn-Reply-To: <r@x>\r\nReferences: <q@x>\r\n <r@x>\r\n\r\nFrom: "
+      "no@no\r\n");
   ASSERT_TRUE(header);
   EXPECT_EQ(header->from.at(0).name, "B\xc3\xbcro");
   ASSERT_EQ(header->to.size(), 2u);
@@ -260,8 +265,8 @@ TEST(ParseHeader, ReadsFields) {
 }
 
 TEST(ParseHeader, NothingIsNoHeader) {
-  for (const std::string& text : {""s, "\n"s, "\r\nFrom: a@b\n"s, "no header\n"s, ": x\n"s, " From: a@b\n"s,
-                                  "\0"s, "\xff: x\n"s})
+  for (const std::string& text : {""s, "\n"s, "\r\nFrom: a@b\n"s, "no header\n"s, ": x\n"s,
+                                  " From: a@b\n"s, "\0"s, "\xff: x\n"s})
     EXPECT_FALSE(parse_header(text)) << text;
 }
 
@@ -297,12 +302,28 @@ TEST(ParseHeader, EightBitAndBrokenEncodingsGiveUtf8) {
 }
 
 TEST(ParseHeader, WrongDatesAreNone) {
-  for (const char* date : {"", "yesterday", "Tue, 99 Foo 99999 99:99:99 +9999", "1 Jan 1900 00:00 +0000"})
+  for (const char* date :
+       {"", "yesterday", "Tue, 99 Foo 99999 99:99:99 +9999", "1 Jan 1900 00:00 +0000"})
     EXPECT_EQ(parse_header("Date: "s + date + "\n\n")->time, 0u) << date;
 }
 
+TEST(ParseHeader, LongAddressListsAreWhole) {
+  std::string list = "Group: \"first, (one\" <0@x.alt>";
+  for (int i = 1; i < 1000; ++i)
+    list += ",\n \"N, " + std::to_string(i) + "\" (a, b) <" + std::to_string(i) + "@x.alt>";
+  for (const std::string& value : {list, list + ";"}) {
+    const auto header = parse_header("To: " + value + "\n\n");
+    ASSERT_TRUE(header);
+    ASSERT_EQ(header->to.size(), 1000u);
+    EXPECT_EQ(header->to[0].name, "first, (one");
+    for (std::size_t i = 1; i < 1000; ++i)
+      ASSERT_EQ(header->to[i].address, std::to_string(i) + "@x.alt");
+  }
+}
+
 TEST(ParseHeader, GiantHeadersTakeBoundedTime) {
-  for (const char* unit : {"a@b.alt,", "x:", "(", "\"", "<", "=?utf-8?q?x?= ", "<a@b> ", "\\", "@a,"}) {
+  for (const char* unit :
+       {"a@b.alt,", "a,", "x:", "(", "\"", "<", "=?utf-8?q?x?= ", "<a@b> ", "\\", "@a,"}) {
     std::string value;
     while (value.size() < 3'000'000) value += unit;
     for (const char* name : {"From", "Subject", "Date", "References", "Message-ID", "In-Reply-To"})
@@ -438,12 +459,14 @@ TEST(Parse, HeadersAreBounded) {
 
 TEST(Parse, BoundariesOnlyMatchWhole) {
   const std::string text =
-      "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n--bb\n--b-\n -b\n--b x\n---b\n--b--\n--b\n";
+      "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n--bb\n--b-\n -b\n--b "
+      "x\n---b\n--b--\n--b\n";
   EXPECT_EQ(part(parsed(text), 1), "--bb\n--b-\n -b\n--b x\n---b");
 }
 
 TEST(Parse, MultipartWithoutUsableBoundaryIsOnePart) {
-  for (const std::string& parameter : {""s, "; boundary=\"\""s, "; boundary=" + std::string(300, 'b')}) {
+  for (const std::string& parameter :
+       {""s, "; boundary=\"\""s, "; boundary=" + std::string(300, 'b')}) {
     const std::string text = "Content-Type: multipart/mixed" + parameter + "\n\n--\nx\n";
     const Message message = parsed(text);
     ASSERT_EQ(message.parts().size(), 1u);
@@ -452,9 +475,8 @@ TEST(Parse, MultipartWithoutUsableBoundaryIsOnePart) {
 }
 
 TEST(Parse, DamagedSourceIsAnError) {
-  const MessageSource shorter{100, [](std::uint64_t, ByteSpan) -> Result<std::size_t> {
-                                return std::size_t{0};
-                              }};
+  const MessageSource shorter{
+      100, [](std::uint64_t, ByteSpan) -> Result<std::size_t> { return std::size_t{0}; }};
   auto message = Message::parse(shorter);
   ASSERT_FALSE(message);
   EXPECT_EQ(message.error().code, Code::kMalformed);
@@ -472,14 +494,24 @@ std::string body_of(const std::string& fields, const std::string& body, std::siz
 TEST(BodyText, ConvertsCharsets) {
   const std::string latin1 = "Content-Type: text/plain; charset=iso-8859-1\n";
   EXPECT_EQ(body_of(latin1, "gr\xfcn"), "gr\xc3\xbcn");
-  EXPECT_EQ(body_of(latin1 + "Content-Transfer-Encoding: quoted-printable\n", "gr=FCn"), "gr\xc3\xbcn");
+  EXPECT_EQ(body_of(latin1 + "Content-Transfer-Encoding: quoted-printable\n", "gr=FCn"),
+            "gr\xc3\xbcn");
   EXPECT_EQ(body_of("Content-Type: text/plain; charset=UTF-16BE\n", "\0a\0b"s), "ab");
-  EXPECT_EQ(body_of("Content-Type: text/plain; charset=utf-8\n", "a\xff" "b"), "a\xef\xbf\xbd" "b");
-  EXPECT_EQ(body_of("Content-Type: text/plain; charset=shift_jis\n", "a\xff" "b"), "a\xef\xbf\xbd" "b");
+  EXPECT_EQ(body_of("Content-Type: text/plain; charset=utf-8\n",
+                    "a\xff"
+                    "b"),
+            "a\xef\xbf\xbd"
+            "b");
+  EXPECT_EQ(body_of("Content-Type: text/plain; charset=shift_jis\n",
+                    "a\xff"
+                    "b"),
+            "a\xef\xbf\xbd"
+            "b");
 }
 
 TEST(BodyText, UnknownCharsetIsUtf8OrLatin1) {
-  for (const char* charset : {"x-nonsense", "unknown-8bit", "us-ascii", "../../x", "utf-8//IGNORE"}) {
+  for (const char* charset :
+       {"x-nonsense", "unknown-8bit", "us-ascii", "../../x", "utf-8//IGNORE"}) {
     const std::string fields = "Content-Type: text/plain; charset=\""s + charset + "\"\n";
     EXPECT_EQ(body_of(fields, "\xfc"), "\xc3\xbc") << charset;
     EXPECT_EQ(body_of(fields, "\xc3\xbc"), "\xc3\xbc") << charset;
@@ -490,8 +522,10 @@ TEST(BodyText, IsBoundedAtACharacter) {
   EXPECT_EQ(body_of("A: b\n", "\xc3\xbc\xc3\xbc", 3), "\xc3\xbc");
   EXPECT_EQ(body_of("A: b\n", std::string(1'000'000, 'x'), 10), std::string(10, 'x'));
   EXPECT_EQ(body_of("A: b\n", "x", 0), "");
-  EXPECT_LE(body_of("Content-Type: text/plain; charset=iso-8859-1\n", std::string(5000, '\xfc'), 1001).size(),
-            1001u);
+  EXPECT_LE(
+      body_of("Content-Type: text/plain; charset=iso-8859-1\n", std::string(5000, '\xfc'), 1001)
+          .size(),
+      1001u);
 }
 
 TEST(BodyText, LeavesAttachmentsOut) {
@@ -510,8 +544,9 @@ TEST(BodyText, ReadsHtmlWhenThereIsNothingElse) {
 }
 
 TEST(BodyText, BearsBrokenHtml) {
-  for (const char* html : {"<", "<script>", "<!--", "&", "&#", "&#x", "&#0;", "&#99999999999999999999;",
-                           "&#27;", "&#xd800;", "<br", "</", "&;", "<<<>>>"}) {
+  for (const char* html :
+       {"<", "<script>", "<!--", "&", "&#", "&#x", "&#0;", "&#99999999999999999999;", "&#27;",
+        "&#xd800;", "<br", "</", "&;", "<<<>>>"}) {
     const std::string text = body_of("Content-Type: text/html\n", html);
     EXPECT_EQ(text.find('\x1b'), std::string::npos);
     EXPECT_LT(text.size(), 40u);
@@ -537,8 +572,8 @@ TEST(Textual, LeavesTextAlone) {
 
 TEST(Textual, EncodesALoneBodyAndDeclaresIt) {
   const std::string out = textual("Subject: s\n\na\0b"s);
-  EXPECT_TRUE(out.starts_with(
-      "Subject: s\nMIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\n"));
+  EXPECT_TRUE(
+      out.starts_with("Subject: s\nMIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\n"));
   EXPECT_EQ(part(parsed(out), 1), "a\0b"s);
 }
 
@@ -550,7 +585,8 @@ TEST(Textual, EncodesInsideOfForwardedMessages) {
 }
 
 TEST(Textual, NulNeverMakesABoundary) {
-  const std::string text = "Content-Type: multipart/mixed; boundary=b\n\npre\0\n--b\0\n--b\n\nx\n--b--\n\0"s;
+  const std::string text =
+      "Content-Type: multipart/mixed; boundary=b\n\npre\0\n--b\0\n--b\n\nx\n--b--\n\0"s;
   const std::string out = textual(text);
   EXPECT_EQ(parsed(out).parts().size(), parsed(text).parts().size());
   EXPECT_EQ(part(parsed(out), 1), "x");
@@ -575,13 +611,15 @@ TEST(HeaderLine, FoldsAndEncodes) {
   EXPECT_EQ(header_line("Subject", ""), "Subject: \n");
   const std::string line = header_line("Subject", "\xc3\xbc" + std::string(500, 'w') + " \xff end");
   std::size_t start = 0;
-  for (auto end = line.find('\n'); end != std::string::npos; start = end + 1, end = line.find('\n', start))
+  for (auto end = line.find('\n'); end != std::string::npos;
+       start = end + 1, end = line.find('\n', start))
     EXPECT_LE(end - start, 998u);
   for (const char c : line) EXPECT_LT(static_cast<unsigned char>(c), 0x80);
 }
 
 TEST(HeaderLine, ControlsCannotEndIt) {
-  for (const std::string& value : {"a\nB: c"s, "a\r\nB: c"s, "a\n\nbody"s, "a\0b"s, "\n"s, "a\rb"s}) {
+  for (const std::string& value :
+       {"a\nB: c"s, "a\r\nB: c"s, "a\n\nbody"s, "a\0b"s, "\n"s, "a\rb"s}) {
     const std::string line = header_line("Subject", value);
     EXPECT_FALSE(has(line, "\nB:"));
     EXPECT_FALSE(has(line, "\n\n"));
@@ -591,8 +629,8 @@ TEST(HeaderLine, ControlsCannotEndIt) {
 }
 
 TEST(AddressHeaderLine, KeepsMailboxesApart) {
-  const std::vector<Mailbox5322> list = {{"Evil <a@b>, c@d", "e@f.alt"}, {"", "g@h.alt"},
-                                         {"x\ny", "i@j.alt"}};
+  const std::vector<Mailbox5322> list = {
+      {"Evil <a@b>, c@d", "e@f.alt"}, {"", "g@h.alt"}, {"x\ny", "i@j.alt"}};
   const auto header = parse_header(address_header_line("To", list));
   ASSERT_TRUE(header);
   ASSERT_EQ(header->to.size(), 3u);

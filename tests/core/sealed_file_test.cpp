@@ -1,4 +1,5 @@
-// The sealed store file: what its outer header says and hides, and that any bytes open or are refused.
+// The sealed store file: what its outer header says and hides, and that any bytes open or are
+// refused.
 #include "core/sealed_file.h"
 
 #include <gtest/gtest.h>
@@ -94,7 +95,8 @@ TEST_F(SealedFileTest, IsAMultipartThatEnds) {
   const std::string boundary = bytes.substr(start, bytes.find('"', start) - start);
   EXPECT_GE(boundary.size(), 32u);
   EXPECT_TRUE(bytes.ends_with(stream_ + "\n--" + boundary + "--\n"));
-  EXPECT_TRUE(has(bytes, "--" + boundary + "\nContent-Type: application/pgp-encrypted\n\nVersion: 1"));
+  EXPECT_TRUE(
+      has(bytes, "--" + boundary + "\nContent-Type: application/pgp-encrypted\n\nVersion: 1"));
   EXPECT_NE(make(), bytes) << "boundaries are random";
 }
 
@@ -157,7 +159,8 @@ TEST_F(SealedFileTest, OpensWithAHeaderThatAnotherProgramWrote) {
   const std::string bytes = make();
   const auto region = bytes.find(kMagic);
   std::string crlf;
-  for (const char c : bytes.substr(0, region)) crlf += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  for (const char c : bytes.substr(0, region))
+    crlf += c == '\n' ? std::string("\r\n") : std::string(1, c);
   auto file = open("Received: here\r\n" + crlf + bytes.substr(region));
   ASSERT_TRUE(file);
   expect_content(*file);
@@ -309,7 +312,8 @@ TEST(SealedPrefix, NoValueAddsAField) {
     const std::string evil = "x\r\nEvil: 1\n\nbody\n--b";
     outer.fields.from = {{evil, "a@b.alt"}};
     outer.fields.to = {{"", "a@b.alt\nEvil: 1"}};
-    outer.fields.subject = outer.fields.date = outer.fields.message_id = outer.authentication = evil;
+    outer.fields.subject = outer.fields.date = outer.fields.message_id = outer.authentication =
+        evil;
     outer.fields.references = {evil};
     const std::string prefix = sealed_prefix(outer);
     EXPECT_FALSE(has(prefix, "\nEvil"));
@@ -322,7 +326,8 @@ TEST(IdIn, FindsTheFieldHoweverItIsWritten) {
   const std::string hex(40, 'a');
   for (const std::string& text :
        {"P2pmail-Id: " + hex + "\n", "A: b\np2PMAIL-id:" + hex + "\r\n\r\n",
-        "P2pmail-Id:\n " + hex + "\nB: c\n", "P2pmail-Id: " + hex, "P2PMAIL-ID:\r\n\t" + hex + "\r\n"}) {
+        "P2pmail-Id:\n " + hex + "\nB: c\n", "P2pmail-Id: " + hex,
+        "P2PMAIL-ID:\r\n\t" + hex + "\r\n"}) {
     const auto id = id_in(text);
     ASSERT_TRUE(id) << text;
     EXPECT_EQ(id->bytes[19], 0xaa);

@@ -113,7 +113,9 @@ TEST(Message, FlippedBitIsRefusedOrAnotherValidMessage) {
       Bytes head = frames.head;
       head[bit / 8] = static_cast<std::uint8_t>(head[bit / 8] ^ (1u << (bit % 8)));
       const auto out = decode_message(head, frames.body);
-      if (out) EXPECT_EQ(encode_message(*out).head, head);
+      if (out) {
+        EXPECT_EQ(encode_message(*out).head, head);
+      }
     }
   }
 }

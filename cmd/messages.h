@@ -1,0 +1,41 @@
+// Messages of the store as commands see them: named by the user, opened, verified, and put in words.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cmd/env.h"
+#include "cmd/names.h"
+#include "cmd/passphrase.h"
+#include "core/mime.h"
+#include "core/stored_message.h"
+
+namespace p2pmail::cmd {
+
+/// All of them or an error, each file once: nothing is done to some when one name is wrong.
+[[nodiscard]] core::Result<std::vector<core::Listed>> resolve_messages(
+    Env& env, const std::vector<std::string>& words);
+
+/// Unlocked, its sender proved, its stream hashed, parsed. Stays where it is: parts refer to each
+/// other.
+struct OpenedMessage {
+  core::StoredMessage stored;
+  core::MessageSource source;
+  std::unique_ptr<core::Message> message;
+};
+[[nodiscard]] core::Result<std::unique_ptr<OpenedMessage>> open_message(
+    Env& env, const std::filesystem::path& path, const PassphraseOptions& passphrase);
+
+/// What may be said about who wrote a message.
+struct Standing {
+  bool genuine = false;  // From is the signer, and the signing device is in good standing
+  std::string line;      // "Signed: bob (peer)", "WARNING: ..."
+};
+[[nodiscard]] Standing standing_of(const Names& names, const core::Capsule& capsule,
+                                   const core::HeaderFields& header);
+
+/// Stable words for scripts.
+[[nodiscard]] const char* verdict_name(core::Verdict verdict);
+
+}  // namespace p2pmail::cmd
