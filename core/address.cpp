@@ -13,9 +13,8 @@ constexpr Context kTransportContext{"p2pmail/transpt"};
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kMaxLocal = 64;
 
-std::string encode_key(Context context, ByteView key) {
+std::string encode_key(Context context, ByteView key, std::uint8_t version) {
   Bytes all = to_bytes(key);
-  const std::uint8_t version = kVersion;
   const Digest digest = hash(context, {key, ByteView(&version, 1)});
   all.push_back(digest.bytes[0]);
   all.push_back(digest.bytes[1]);
@@ -28,13 +27,11 @@ Status decode_key(Context context, std::string_view text, ByteSpan out) {
   if (text.size() != kKeyTextSize) return refuse("a key has 56 characters");
   const auto raw = from_base32(text);
   if (!raw || raw->size() != 35) return refuse("a key has only the letters a to z and 2 to 7");
-  if ((*raw)[34] != kVersion) {
-    // A typo in the last characters looks like another version.
-    return Error{Code::kUnsupported, "a key of another version, or a typo at its end"};
-  }
   const ByteView key = ByteView(*raw).first(32);
-  if (encode_key(context, key) != to_base32(*raw))
+  // The checksum covers the version too: a typo at the end is told from a version to come.
+  if (encode_key(context, key, (*raw)[34]) != to_base32(*raw))
     return refuse("the key's checksum does not fit: a typo?");
+  if ((*raw)[34] != kVersion) return refuse("a key of another version");
   std::ranges::copy(key, out.begin());
   return {};
 }
@@ -59,7 +56,7 @@ std::string lower_text(std::string_view text) {
 
 }  // namespace
 
-std::string key_text(const IdentityKey& key) { return encode_key(kAddressContext, key.view()); }
+std::string key_text(const IdentityKey& key) { return encode_key(kAddressContext, key, kVersion); }
 
 Result<IdentityKey> parse_key_text(std::string_view text) {
   IdentityKey key;
@@ -68,7 +65,7 @@ Result<IdentityKey> parse_key_text(std::string_view text) {
 }
 
 std::string transport_text(const TransportKey& key) {
-  return encode_key(kTransportContext, key.view());
+  return encode_key(kTransportContext, key, kVersion);
 }
 
 Result<TransportKey> parse_transport_text(std::string_view text) {

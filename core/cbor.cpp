@@ -2,10 +2,32 @@
 
 #include <set>
 
+#include "core/crypto.h"
 #include "core/text.h"
 
 namespace p2pmail::core {
 namespace {
+
+/// Walks the heads one after the other (RFC 8949, section 3) in search of an indefinite length.
+/// nlohmann's reader recurses for every chunk of an indefinite-length string and calls no handler
+/// meanwhile: 128 KiB of 0x5f would run through the stack before the gate below could say no.
+bool has_indefinite_length(ByteView bytes) {
+  while (!bytes.empty()) {
+    const unsigned major = bytes[0] >> 5;
+    const unsigned info = bytes[0] & 31U;
+    if (info == 31) return true;
+    const std::size_t more = info >= 24 && info <= 27 ? std::size_t{1} << (info - 24) : 0;
+    if (bytes.size() - 1 < more) return false;  // truncated: the parser says so
+    std::uint64_t argument = info;
+    if (more > 0) argument = 0;
+    for (std::size_t i = 1; i <= more; ++i) argument = (argument << 8) | bytes[i];
+    bytes = bytes.subspan(1 + more);
+    if (major != 2 && major != 3) continue;
+    if (argument > bytes.size()) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(argument));
+  }
+  return false;
+}
 
 /// Builds nothing: only bounds depth and refuses what the subset does not have, before the DOM
 /// parser (which recurses) sees the bytes.
@@ -17,7 +39,10 @@ class Gate : public nlohmann::json_sax<Value> {
   bool number_unsigned(number_unsigned_t) override { return true; }
   bool number_float(number_float_t, const string_t&) override { return refuse("a float"); }
   bool string(string_t& text) override { return is_utf8(text) || refuse("text that is not UTF-8"); }
-  bool binary(binary_t&) override { return true; }
+  bool binary(binary_t& bytes) override {
+    wipe(bytes);  // key files come through here too
+    return true;
+  }
   bool start_object(std::size_t size) override { return enter(size, true); }
   bool end_object() override { return leave(); }
   bool start_array(std::size_t size) override { return enter(size, false); }
@@ -68,13 +93,17 @@ Result<Value> decode_cbor(ByteView bytes, std::string_view what, std::size_t max
   };
   if (bytes.empty()) return refuse("empty");
   if (bytes.size() > max_size) return refuse("too large");
+  if (has_indefinite_length(bytes)) return refuse("an indefinite length");
   try {
     Gate gate;
     if (!Value::sax_parse(bytes.begin(), bytes.end(), &gate, Value::input_format_t::cbor, true))
       return refuse(gate.why().empty() ? "not CBOR" : gate.why());
     Value value = Value::from_cbor(bytes.begin(), bytes.end(), true, false);
     if (value.is_discarded()) return refuse("not CBOR");
-    if (!std::ranges::equal(encode_cbor(value), bytes)) return refuse("not in canonical form");
+    Bytes again = encode_cbor(value);
+    const bool same = std::ranges::equal(again, bytes);
+    wipe(again);
+    if (!same) return refuse("not in canonical form");
     return value;
   } catch (const nlohmann::json::exception&) {
     return refuse("not CBOR");
@@ -116,7 +145,8 @@ Bytes MapReader::bytes(const char* key, std::size_t min, std::size_t max) {
 void MapReader::fill(const char* key, ByteSpan out) {
   const Value* value = find(key);
   if (value == nullptr) return;
-  if (!take_bytes(*value, out)) fail(std::string("\"") + key + "\" is not a byte string of the right size");
+  if (!take_bytes(*value, out))
+    fail(std::string("\"") + key + "\" is not a byte string of the right size");
 }
 
 std::uint64_t MapReader::number(const char* key, std::uint64_t max) {

@@ -22,7 +22,8 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_alnum(char c) { return is_digit(c) || (c >= 'a' && c <= 'z'); }
 
 bool is_label(std::string_view label) {
-  return !label.empty() && label.size() <= 63 && is_alnum(label.front()) && is_alnum(label.back()) &&
+  return !label.empty() && label.size() <= 63 && is_alnum(label.front()) &&
+         is_alnum(label.back()) &&
          std::ranges::all_of(label, [](char c) { return is_alnum(c) || c == '-'; });
 }
 
@@ -41,9 +42,9 @@ bool is_host_name(std::string_view host) {
 }
 
 bool is_onion(std::string_view host) {
+  const auto is_base32 = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '2' && c <= '7'); };
   return host.size() == 62 && host.ends_with(".onion") &&
-         std::ranges::all_of(host.substr(0, 56),
-                             [](char c) { return (c >= 'a' && c <= 'z') || (c >= '2' && c <= '7'); });
+         std::ranges::all_of(host.substr(0, 56), is_base32);
 }
 
 bool is_ip4(const std::string& host) {
@@ -56,10 +57,20 @@ bool is_ip6(const std::string& host) {
   return inet_pton(AF_INET6, host.c_str(), &address) == 1;
 }
 
+/// "::" in any spelling, or the IPv4 wildcard inside IPv6: to connect to it is to reach oneself.
+bool is_ip6_wildcard(const std::string& host) {
+  in6_addr address{};
+  if (inet_pton(AF_INET6, host.c_str(), &address) != 1) return false;
+  const auto* b = address.s6_addr;
+  const auto zeros = [b](int from, int to) {
+    return std::all_of(b + from, b + to, [](unsigned char x) { return x == 0; });
+  };
+  return zeros(0, 10) && zeros(12, 16) && (b[10] == b[11]) && (b[10] == 0 || b[10] == 0xff);
+}
+
 bool parse_port(std::string_view text, bool zero, std::uint16_t& port) {
   if (text.empty() || text.size() > 5 || !std::ranges::all_of(text, is_digit)) return false;
   if (text.size() > 1 && text.front() == '0') return false;
-  std::from_chars(text.data(), text.data() + text.size(), port);
   unsigned value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
   port = static_cast<std::uint16_t>(value);
@@ -69,6 +80,9 @@ bool parse_port(std::string_view text, bool zero, std::uint16_t& port) {
 Result<Endpoint> parse(std::string_view text, bool listen) {
   if (text.size() > kMaxEndpoint) return refuse("too long");
   if (!text.starts_with(kScheme)) return refuse("it does not start with tcp://");
+  // A NUL would end the host for inet_pton and for nobody else.
+  if (!std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; }))
+    return refuse("a character that no host has");
   text.remove_prefix(kScheme.size());
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos) return refuse("no port");
@@ -82,7 +96,7 @@ Result<Endpoint> parse(std::string_view text, bool listen) {
     endpoint.kind = Endpoint::Kind::kIp6;
     endpoint.host = host.substr(1, host.size() - 2);
     if (!is_ip6(endpoint.host)) return refuse("a bad IPv6 address");
-    if (!listen && endpoint.host == "::") return refuse("a wildcard is for listening");
+    if (!listen && is_ip6_wildcard(endpoint.host)) return refuse("a wildcard is for listening");
     return endpoint;
   }
   endpoint.host = host;
@@ -96,7 +110,8 @@ Result<Endpoint> parse(std::string_view text, bool listen) {
     endpoint.kind = Endpoint::Kind::kOnion;
     return endpoint;
   }
-  if (!is_host_name(host)) return refuse("a bad host");
+  // RFC 7686: what ends in .onion and is no onion name must not be asked of the DNS.
+  if (!is_host_name(host) || host == "onion" || host.ends_with(".onion")) return refuse("a bad host");
   endpoint.kind = Endpoint::Kind::kName;
   return endpoint;
 }
@@ -111,7 +126,7 @@ bool is_public_ip4(const std::string& host) {
   // RFC 6890's special-purpose blocks, multicast and the reserved rest.
   return !(in(0x00000000, 8) || in(0x0a000000, 8) || in(0x64400000, 10) || in(0x7f000000, 8) ||
            in(0xa9fe0000, 16) || in(0xac100000, 12) || in(0xc0000000, 24) || in(0xc0000200, 24) ||
-           in(0xc0a80000, 16) || in(0xc6120000, 15) || in(0xc6336400, 24) || in(0xcb007100, 24) ||
+           in(0xc0586300, 24) || in(0xc0a80000, 16) || in(0xc6120000, 15) || in(0xc6336400, 24) || in(0xcb007100, 24) ||
            in(0xe0000000, 3));
 }
 
@@ -122,7 +137,8 @@ bool is_public_ip6(const std::string& host) {
   const bool global = (b[0] & 0xe0) == 0x20;  // 2000::/3, the only global unicast in use
   const bool special = b[0] == 0x20 && b[1] == 0x01 && ((b[2] == 0x0d && b[3] == 0xb8) || b[2] < 2);
   const bool six_to_four = b[0] == 0x20 && b[1] == 0x02;  // carries any IPv4 address
-  return global && !special && !six_to_four;
+  const bool documentation = b[0] == 0x3f && b[1] == 0xff && b[2] < 0x10;  // RFC 9637
+  return global && !special && !six_to_four && !documentation;
 }
 
 }  // namespace

@@ -177,12 +177,15 @@ bool confirmed(const OwnPrekey& prekey, const Now& now) {
   return now.boot_time >= (same ? prekey.observed_boot_time : 0) + kObservationGap;
 }
 
+/// An observation counts only while it holds: what a clock said that has been set back since is
+/// forgotten, or two wrong hours years apart would do what one cannot.
 bool note_due(std::vector<OwnPrekey>& prekeys, const Now& now) {
   bool noted = false;
   for (OwnPrekey& prekey : prekeys) {
-    if (!is_due(prekey, now) || prekey.observed_boot_id != kNoBoot) continue;
-    prekey.observed_boot_id = now.boot_id;
-    prekey.observed_boot_time = std::min(now.boot_time, kMaxTime);
+    const bool due = is_due(prekey, now);
+    if (due == (prekey.observed_boot_id != kNoBoot)) continue;
+    prekey.observed_boot_id = due ? now.boot_id : kNoBoot;
+    prekey.observed_boot_time = due ? std::min(now.boot_time, kMaxTime) : 0;
     noted = true;
   }
   return noted;

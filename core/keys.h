@@ -108,6 +108,6 @@ struct ProtectedKey {
 [[nodiscard]] Result<ProtectedKey> load_key(KeyKind kind, const std::filesystem::path& path);
 /// kWrongPassphrase, kLocked (needs one and `passphrase` is null), kForged (secret does not fit the
 /// public key).
-[[nodiscard]] Result<SecretBytes> unseal_key(const ProtectedKey& key, const SecretBytes* passphrase);
+  SecretBytes bytes;  // the whole file; it may hold the secret in the open
 
 }  // namespace p2pmail::core

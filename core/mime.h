@@ -1,4 +1,6 @@
-// RFC 5322 and MIME, all of it GMime's work. The only header whose source sees GMime (and glib).
+// RFC 5322 and MIME. What values mean, charsets and encodings are GMime's work; where lines and parts
+// lie is found here, because GMime's parser has no bound (mime_parts.h). Only the sources of this
+// header (mime*.cpp) see GMime and glib.
 //
 // Nothing here holds a whole message in memory: composing pulls files through a bounded buffer into
 // a sink, reading seeks in a source.
@@ -79,7 +81,8 @@ struct PartInfo {
   std::uint64_t encoded_size = 0;  // bytes in the message
 };
 
-/// A parsed message over a source that must outlive it. Bounds: at most 10,000 parts, nesting 64.
+/// A parsed message over a source that must outlive it. Bounds: at most 10,000 parts, nesting 64,
+/// 1 MiB for one header; kMalformed beyond. message/rfc822 is a part, and so is what is inside of it.
 class Message {
  public:
   [[nodiscard]] static Result<Message> parse(MessageSource source);

@@ -40,7 +40,8 @@ bool is_control(char32_t c) { return c < 0x20 || c == 0x7f || (c >= 0x80 && c <=
 
 /// Characters that change how their neighbours look, or that nobody can see.
 bool is_deceptive(char32_t c) {
-  return c == 0xad || c == 0x61c || c == 0x180e || (c >= 0x200b && c <= 0x200f) ||
+  return c == 0xad || c == 0x34f || c == 0x61c || c == 0x115f || c == 0x1160 || c == 0x3164 ||
+         c == 0xffa0 || (c >= 0x180b && c <= 0x180e) || (c >= 0x200b && c <= 0x200f) ||
          (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
          (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff);
 }
@@ -215,7 +216,8 @@ Result<Bytes> unarmor(std::string_view label, std::string_view text, std::size_t
   const std::string_view rest = text.substr(start + begin.size());
   const auto stop = rest.find(end);
   if (stop == std::string_view::npos) return Error{Code::kMalformed, "no \"" + end + "\" in it"};
-  if (stop / 2 > max_bytes) return Error{Code::kMalformed, "the armored block is too large"};
+  // Lines of any length with any line end at most double base64's four characters for three bytes.
+  if (stop / 2 > max_bytes + 64) return Error{Code::kMalformed, "the armored block is too large"};
   auto bytes = from_base64(rest.substr(0, stop));
   if (!bytes) return Error{Code::kMalformed, "the armored block is not base64"};
   if (bytes->size() > max_bytes) return Error{Code::kMalformed, "the armored block is too large"};

@@ -216,12 +216,10 @@ TEST_F(Pair, SecondUnknownPrekeyIsAFailure) {
 
 TEST_F(Pair, AnotherIdentityThanExpectedEndsTheConversation) {
   FakeMailbox carol(3);
-  const auto letter = alice.queue(carol.identity, some_bytes(100));
-  a.emplace(alice, options_for(Session::Role::kDialer, carol), kStart);
-  b.emplace(bob, options_for(Session::Role::kListener, alice), kStart);
   carol.transport = bob.transport;
-  auto options = options_for(Session::Role::kDialer, carol);
-  a.emplace(alice, options, kStart);
+  const auto letter = alice.queue(carol.identity, some_bytes(100));
+  connect();
+  a.emplace(alice, options_for(Session::Role::kDialer, carol), kStart);
   run();
   ASSERT_TRUE(a->failure());
   EXPECT_EQ(a->failure()->code, Code::kForged);
@@ -231,7 +229,7 @@ TEST_F(Pair, AnotherIdentityThanExpectedEndsTheConversation) {
 }
 
 TEST_F(Pair, CardOfAnotherTransportKeyEndsTheConversation) {
-  connect();
+  connect();  // Bob's session knows the key that CURVE proved
   alice.transport = fixed<core::TransportKey>(9);
   a.emplace(alice, options_for(Session::Role::kDialer, bob), kStart);
   run();
@@ -366,6 +364,7 @@ TEST_F(Pair, SilenceAfterMeetingIsGivenLonger) {
   connect();
   step(*a, *b, largest);
   step(*b, *a, largest);
+  EXPECT_TRUE(a->next());  // the offer, lost on its way
   a->tick(kStart + kIdleSeconds);
   EXPECT_FALSE(a->done());
   a->tick(kStart + kIdleSeconds + 1);
@@ -597,6 +596,36 @@ TEST_F(Hostile, HashesThatDoNotFit) {
   list[40] ^= 1;
   say(plain(Verb::kHashes, 1, 1, list));
   expect_refusal(Kind::kForged);
+}
+
+TEST_F(Hostile, LetterOfTwoGroupsIsAskedForItsGroupsThenTheFirstLeaves) {
+  const core::Digest leaf = core::leaf_of(Bytes(core::kBlockSize));
+  const std::vector<core::Digest> leaves(core::kGroupLeaves, leaf);
+  const std::vector<core::Digest> groups = {core::group_of(leaves), core::group_of({&leaf, 1})};
+  FakeMailbox::Letter letter;
+  auto offer = offer_of(letter, 1);
+  offer.size = (core::kGroupLeaves + 1) * core::kBlockSize;
+  offer.root = core::root_of(offer.size, groups);
+  offer.inlined = false;
+  std::copy(offer.root.bytes.begin(), offer.root.bytes.end(), offer.body.begin() + 1);
+  core::put_be<std::uint64_t>(offer.body.data() + 33, offer.size);
+  hello();
+  say(offer);
+  auto all = answers();
+  EXPECT_EQ(all.back().verb, Verb::kWant);
+  EXPECT_EQ(all.back().index, 0u);
+  const auto joined = [](const std::vector<core::Digest>& list) {
+    Bytes out;
+    for (const auto& one : list) core::append(out, one);
+    return out;
+  };
+  say(plain(Verb::kHashes, 1, 0, joined(groups)));
+  EXPECT_EQ(answers().back().index, 1u);
+  say(plain(Verb::kHashes, 1, 1, joined(leaves)));
+  all = answers();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].verb, Verb::kTake);
+  EXPECT_EQ(all[1].credit, kBlockCredit);
 }
 
 TEST_F(Hostile, HashesThatNobodyWanted) {
