@@ -97,6 +97,7 @@ Status name_it(int directory, const std::string& temporary, const std::string& w
 Result<std::vector<std::string>> save_parts(const core::Message& message,
                                             const std::vector<core::PartInfo>& parts,
                                             const std::string& directory) {
+  if (auto made = core::make_directories(directory); !made) return made.error();
   auto opened = core::open_file(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (!opened) return opened.error();
   const int fd = opened->get();

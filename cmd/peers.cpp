@@ -111,6 +111,30 @@ Status check_free(Env& env, const std::string& petname, const core::IdentityKey&
                fmt::format("p2pmail peers rename {} {}", (*known)->petname, petname)};
 }
 
+Status merge(Env& env, const core::Card& card, const std::string& source) {
+  auto merged = env.store().state().merge_peer_card(card, true);
+  if (!merged) return merged.error().in(source);
+  if (merged->clone) env.note("warning: two different cards of this key carry one number");
+  return {};
+}
+
+// A card that contradicts the one we have must not leave a petname behind, so the card goes first
+// where there is one; a stranger's first card cannot contradict anything.
+Status put_in_book(Env& env, const Options& options, const FoundIdentity& found) {
+  auto& state = env.store().state();
+  auto known = state.find_peer(found.identity);
+  if (!known) return known.error();
+  const bool had_row = known->has_value();
+  if (had_row && found.card) {
+    if (auto merged = merge(env, *found.card, options.source); !merged) return merged;
+  }
+  if (!had_row || (*known)->petname != options.name) {
+    auto added = state.add_peer(options.name, found.identity, env.clock().time);
+    if (!added) return added;
+  }
+  return had_row || !found.card ? Status{} : merge(env, *found.card, options.source);
+}
+
 Status add_peer(Env& env, const Options& options) {
   if (auto checked = check_new_name(options.name); !checked) return checked;
   auto found = find_identity(env, options.source);
@@ -119,16 +143,7 @@ Status add_peer(Env& env, const Options& options) {
     return Error{Code::kUsage, "this is your own card; write to yourself as 'me'", ""};
   }
   if (auto free = check_free(env, options.name, found->identity); !free) return free;
-  auto& state = env.store().state();
-  if (found->card) {
-    auto merged = state.merge_peer_card(*found->card, true);
-    if (!merged) return merged.error().in(options.source);
-    if (merged->clone) env.note("warning: two different cards of this key carry one number");
-  }
-  auto known = state.find_peer(found->identity);
-  if (!known) return known.error();
-  if (*known && (*known)->petname == options.name) return {};
-  return state.add_peer(options.name, found->identity, env.clock().time);
+  return put_in_book(env, options, *found);
 }
 
 Status rename(Env& env, const core::Peer& peer, const std::string& name) {

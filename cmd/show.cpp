@@ -242,7 +242,7 @@ Action add_show(CLI::App& app) {
   auto* part = app.add_option("--part", options->part, "The content of part N")
                    ->type_name("N")
                    ->check(CLI::Range(1, 1'000'000));
-  auto* save = app.add_option("--save", options->save, "Save all attachments there")->type_name("DIR");
+  auto* save = app.add_option("--save", options->save, "Save all attachments there; made when missing")->type_name("DIR");
   raw->excludes(headers)->excludes(part)->excludes(save);
   headers->excludes(part)->excludes(save);
   part->excludes(save);

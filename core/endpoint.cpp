@@ -111,7 +111,8 @@ Result<Endpoint> parse(std::string_view text, bool listen) {
     return endpoint;
   }
   // RFC 7686: what ends in .onion and is no onion name must not be asked of the DNS.
-  if (!is_host_name(host) || host == "onion" || host.ends_with(".onion")) return refuse("a bad host");
+  if (!is_host_name(host) || host == "onion" || host.ends_with(".onion"))
+    return refuse("a bad host");
   endpoint.kind = Endpoint::Kind::kName;
   return endpoint;
 }
@@ -126,8 +127,8 @@ bool is_public_ip4(const std::string& host) {
   // RFC 6890's special-purpose blocks, multicast and the reserved rest.
   return !(in(0x00000000, 8) || in(0x0a000000, 8) || in(0x64400000, 10) || in(0x7f000000, 8) ||
            in(0xa9fe0000, 16) || in(0xac100000, 12) || in(0xc0000000, 24) || in(0xc0000200, 24) ||
-           in(0xc0586300, 24) || in(0xc0a80000, 16) || in(0xc6120000, 15) || in(0xc6336400, 24) || in(0xcb007100, 24) ||
-           in(0xe0000000, 3));
+           in(0xc0586300, 24) || in(0xc0a80000, 16) || in(0xc6120000, 15) || in(0xc6336400, 24) ||
+           in(0xcb007100, 24) || in(0xe0000000, 3));
 }
 
 bool is_public_ip6(const std::string& host) {

@@ -129,7 +129,8 @@ Status replace_file(const fs::path& path, ByteView bytes, unsigned mode) {
     if (!fd) return fd.error();
     if (const auto put = write_at(fd->get(), 0, bytes, beside); !put) return put;
     if (const auto synced = sync_fd(fd->get(), beside); !synced) return synced;
-    if (rename(beside.c_str(), path.c_str()) != 0) return errno_error(errno, path, "cannot replace");
+    if (rename(beside.c_str(), path.c_str()) != 0)
+      return errno_error(errno, path, "cannot replace");
     return sync_directory(path.parent_path().empty() ? fs::path(".") : path.parent_path());
   }();
   if (!written) (void)unlink(beside.c_str());

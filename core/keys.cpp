@@ -24,7 +24,8 @@ constexpr Context kKeyTest{"p2pmail/keytest"};
 constexpr std::string_view kAssociated = "p2pmail/keyfile";
 constexpr std::size_t kSaltSize = 16;
 constexpr std::size_t kBoxOverhead = kXNonceSize + kTagSize;
-constexpr std::uint64_t kMinKdfMemory = 8192;      // libsodium's own minimum
+constexpr std::uint64_t kKdfUnit = 1024;            // Argon2 counts memory in KiB
+constexpr std::uint64_t kMinKdfMemory = 8192;       // libsodium's own minimum
 constexpr std::uint64_t kObservationGap = 60 * 60;  // seconds of CLOCK_BOOTTIME
 constexpr std::array<std::uint8_t, 16> kNoBoot{};
 
@@ -259,7 +260,8 @@ Status read_secret_part(const Value& map, KeyKind kind, KeyFile& file) {
   }
   file.box = in.bytes("b", size + kBoxOverhead, size + kBoxOverhead);
   file.cost.memory = in.number("m", kMaxKdfMemory);
-  if (file.cost.memory < kMinKdfMemory) in.fail("\"m\" is too small");
+  if (file.cost.memory < kMinKdfMemory || file.cost.memory % kKdfUnit != 0)
+    in.fail("\"m\" is too small or not whole KiB");
   file.cost.passes = in.number("p", kMaxKdfPasses);
   if (file.cost.passes < 1) in.fail("\"p\" is zero");
   file.salt = in.bytes("s", kSaltSize, kSaltSize);
@@ -292,10 +294,11 @@ Result<Value> seal_secret(KeyKind kind, ByteView public_key, ByteView secret,
   if (passphrase->size() == 0) return Error{Code::kUsage, "an empty passphrase"};
   std::array<std::uint8_t, kSaltSize> salt{};
   random_bytes(salt);
-  const auto key = stretch_passphrase(passphrase->view(), salt, cost.passes, cost.memory);
+  const std::uint64_t memory = cost.memory - cost.memory % kKdfUnit;
+  const auto key = stretch_passphrase(passphrase->view(), salt, cost.passes, memory);
   if (!key) return key.error();
   return Value{{"b", binary(box_seal(*key, associated_data(kind, public_key), secret))},
-               {"m", cost.memory},
+               {"m", memory},
                {"p", cost.passes},
                {"s", binary(salt)}};
 }

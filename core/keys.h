@@ -7,9 +7,9 @@
 //
 // A protected file = CBOR map {"k": "identity" or "store", "p": public key (32), "s": secret part,
 // "v": 1} where the secret part is {"b": box (XChaCha20-Poly1305: nonce, ciphertext, tag),
-// "m": Argon2id memory in bytes (8 KiB to kMaxKdfMemory), "p": passes (1 to kMaxKdfPasses),
-// "s": salt (16)} with the associated data "p2pmail/keyfile", kind and public key, or
-// {"o": the secret in the open} when the user asked for no passphrase. Files are written beside,
+// "m": Argon2id memory in bytes (whole KiB, 8 KiB to kMaxKdfMemory), "p": passes (1 to
+// kMaxKdfPasses), "s": salt (16)} with the associated data "p2pmail/keyfile", kind and public key,
+// or {"o": the secret in the open} when the user asked for no passphrase. Files are written beside,
 // fsynced and renamed; mode 0600; a file that group or others may touch is refused (kDenied).
 //
 // The device key file = CBOR map, at most 16 KiB:
@@ -108,6 +108,7 @@ struct ProtectedKey {
 [[nodiscard]] Result<ProtectedKey> load_key(KeyKind kind, const std::filesystem::path& path);
 /// kWrongPassphrase, kLocked (needs one and `passphrase` is null), kForged (secret does not fit the
 /// public key).
-  SecretBytes bytes;  // the whole file; it may hold the secret in the open
+[[nodiscard]] Result<SecretBytes> unseal_key(const ProtectedKey& key,
+                                             const SecretBytes* passphrase);
 
 }  // namespace p2pmail::core

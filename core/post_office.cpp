@@ -15,6 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::chrono::seconds kRefusalRest{3};
 constexpr std::size_t kHeaderBytes = 64 * 1024;  // of a message, read for the outer header
 
 std::uint64_t free_bytes(const fs::path& path) {
@@ -153,7 +154,8 @@ class PostOffice::Outgoing : public OutgoingLetter {
   }
 
   void failed(const Error& why) override {
-    office_.tried_.insert(claim_.entry.id);
+    if (why.code != Code::kUnavailable)
+      office_.refused_[claim_.entry.id] = std::chrono::steady_clock::now();
     office_.store_.queue().note_failure(claim_.entry.id, why.context, office_.options_.clocks().time);
   }
 
@@ -361,6 +363,14 @@ Result<Caller> PostOffice::meet(const TransportKey& transport, ByteView bytes) {
   return caller;
 }
 
+bool PostOffice::rests(const std::string& entry) {
+  const auto refused = refused_.find(entry);
+  if (refused == refused_.end()) return false;
+  if (std::chrono::steady_clock::now() - refused->second < kRefusalRest) return true;
+  refused_.erase(refused);
+  return false;
+}
+
 std::vector<std::unique_ptr<OutgoingLetter>> PostOffice::outgoing(const Caller& caller,
                                                                   std::size_t max) {
   std::vector<std::unique_ptr<OutgoingLetter>> letters;
@@ -369,7 +379,7 @@ std::vector<std::unique_ptr<OutgoingLetter>> PostOffice::outgoing(const Caller& 
   std::shared_ptr<Ephemeral> ephemeral;
   for (const QueueEntry& entry : *entries) {
     if (letters.size() >= max) break;
-    if (entry.recipient != caller.identity || tried_.contains(entry.id)) continue;
+    if (entry.recipient != caller.identity || rests(entry.id)) continue;
     if (!options_.only.empty() && !options_.only.contains(entry.id)) continue;
     auto claim = store_.queue().claim(entry.id);
     if (!claim || !*claim) continue;

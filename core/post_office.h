@@ -1,7 +1,9 @@
 // The Mailbox (core/mailbox.h) of a real store: delivers what comes, hands out what is queued.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -54,10 +56,13 @@ class PostOffice : public Mailbox {
  private:
   class Outgoing;
   class IncomingFile;
+  [[nodiscard]] bool rests(const std::string& entry);
   Store& store_;
   Options options_;
   std::set<std::string> delivered_;
-  std::set<std::string> tried_;  // failed in this process, left alone by outgoing()
+  /// Refused lately, left alone by outgoing() for kRefusalRest, so that one conversation does not
+  /// offer a letter again and again. A link that broke is no refusal.
+  std::map<std::string, std::chrono::steady_clock::time_point> refused_;
 };
 
 }  // namespace p2pmail::core

@@ -98,7 +98,7 @@ void Conversation::step(Clock::time_point now, const OnEvent& on_event) {
   if (finished_ || !dealer_) return;
   if (trouble && !busy_) return broken(*trouble, on_event);
   if (!met() && now - place_started_ > connect_)
-    broken(Error{Code::kTimeout, "no answer in time"}, on_event);
+    broken(Error{Code::kUnavailable, "no answer in time"}, on_event);
 }
 
 core::Status Conversation::receive(Clock::time_point now) {

@@ -1,4 +1,5 @@
-# Shared by tests/run and tests/demo: installing what is missing. POSIX sh.
+# Shared by tests/run and tests/demo, which set $top: installing what is missing. POSIX sh.
+# shellcheck disable=SC2086,SC2154  # lists of package names are split on purpose
 
 say() { printf '%s\n' "$*"; }
 

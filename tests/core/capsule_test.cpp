@@ -324,6 +324,13 @@ TEST_F(CapsuleTest, RefusesAnotherSizeOrKey) {
   EXPECT_FALSE(convinces_bob(capsule));
 }
 
+TEST_F(CapsuleTest, RefusesAnotherRoot) {
+  Capsule capsule = received(alice, bob);
+  capsule.root.bytes[0] ^= 1;
+  capsule.id = message_id(capsule.payload_key, capsule.sender, capsule.root);
+  EXPECT_FALSE(convinces_bob(capsule));
+}
+
 TEST_F(CapsuleTest, RefusesAnotherSender) {
   Capsule capsule = received(alice, bob);
   capsule.sender = Person().key();

@@ -47,7 +47,8 @@ TEST(Cbor, AFlippedBitIsRefusedOrReadsAsItself) {
   Bytes bytes = encode_cbor(Value{{"a", 1000u}, {"b", binary(Bytes(30))}, {"c", "xyz"}});
   for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     bytes[bit / 8] ^= static_cast<std::uint8_t>(1U << (bit % 8));
-    if (const auto read = decode_cbor(bytes, "test")) EXPECT_EQ(encode_cbor(*read), bytes) << bit;
+    const auto read = decode_cbor(bytes, "test");
+    EXPECT_TRUE(!read || encode_cbor(*read) == bytes) << bit;
     bytes[bit / 8] ^= static_cast<std::uint8_t>(1U << (bit % 8));
   }
 }
@@ -128,13 +129,13 @@ TEST(Cbor, RefusesIndefiniteLengths) {
 }
 
 TEST(Cbor, RefusesHugeDeclaredLengths) {
-  for (const std::uint8_t major : {0x40, 0x60, 0x80, 0xa0}) {
-    Bytes bytes{static_cast<std::uint8_t>(major | 0x1b)};
+  for (const unsigned major : {0x40U, 0x60U, 0x80U, 0xa0U}) {
+    Bytes bytes{static_cast<std::uint8_t>(major | 0x1bU)};
     bytes.resize(9, 0xff);
-    EXPECT_FALSE(accepts(bytes)) << int{major};
+    EXPECT_FALSE(accepts(bytes)) << major;
     bytes[1] = 0x7f;
-    EXPECT_FALSE(accepts(bytes)) << int{major};
-    EXPECT_FALSE(accepts({static_cast<std::uint8_t>(major | 0x1a), 0xff, 0xff, 0xff, 0xff}));
+    EXPECT_FALSE(accepts(bytes)) << major;
+    EXPECT_FALSE(accepts({static_cast<std::uint8_t>(major | 0x1aU), 0xff, 0xff, 0xff, 0xff}));
   }
 }
 

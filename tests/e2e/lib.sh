@@ -3,6 +3,7 @@ set -eu
 : "${P2PMAIL:?the binary to test}"
 work=$(mktemp -d "${TMPDIR:-/tmp}/p2pmail-e2e-XXXXXX")
 nodes=
+cleanup() { :; } # what a script has to undo before its directory goes
 finish() {
   status=$?
   trap - EXIT
@@ -11,6 +12,7 @@ finish() {
   if [ "$status" != 0 ] && [ "$status" != 77 ]; then
     for log in "$work"/*.log; do [ -f "$log" ] && { echo "--- $log"; tail -n 20 "$log"; }; done
   fi
+  cleanup || true
   rm -rf "$work"
   exit "$status"
 }

@@ -12,6 +12,7 @@ as bob ls | grep -q 'Prüfung № 1' || die "the subject is not listed"
 as bob show @ >shown
 grep -q 'Grüße aus Köln' shown || die "the body is not shown"
 grep -q 'data.bin' shown || die "the attachment is not listed"
+mkdir saved
 as bob show --save saved @ >/dev/null
 cmp data.bin saved/data.bin
 as bob show --save saved @ >/dev/null

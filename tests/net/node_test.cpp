@@ -270,7 +270,6 @@ TEST_F(NodeTest, ConversationThatBreaksGivesItsLettersBackAtOnce) {
     if (event.kind == Event::Kind::kFailed) ++failed;
   };
   Serving node(bob, hooks);
-  alice.box.write_error = std::nullopt;
   std::atomic<bool> stop{false};
   DialOptions options;
   options.stop = &stop;
@@ -337,6 +336,28 @@ TEST_F(NodeTest, OneKeyHasOnlySoManyConversations) {
   EXPECT_EQ(Lurker(alice, bob, node.endpoint).answer(), Verb::kError);
   Person carol(3);
   EXPECT_EQ(Lurker(carol, bob, node.endpoint).answer(), Verb::kHello);
+}
+
+TEST_F(NodeTest, WhoeverIsTalkedToIsNotDialedButGetsWhatIsNew) {
+  bob.box.queue(alice.box.identity, some_bytes(10));
+  std::atomic<int> dialed{0};
+  std::atomic<bool> armed{false};
+  NodeHooks hooks;
+  hooks.due = [&]() -> std::vector<Target> {
+    if (!armed) return {};
+    bob.box.queue(alice.box.identity, some_bytes(20));  // in the thread that owns the mailbox
+    return {target_of(alice, loopback(9))};
+  };
+  hooks.dialed = [&](const Target&, const DialOutcome&) { ++dialed; };
+  Serving node(bob, hooks);
+  Lurker lurker(alice, bob, node.endpoint);
+  EXPECT_EQ(lurker.answer(), Verb::kHello);
+  EXPECT_EQ(lurker.answer(), Verb::kOffer);
+  armed = true;
+  node.wake();
+  EXPECT_EQ(lurker.answer(), Verb::kOffer);
+  node.stop();
+  EXPECT_EQ(dialed, 0);
 }
 
 TEST_F(NodeTest, StopTellsThoseWhoAreConnected) {
