@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 
 #include "cmd/command.h"
@@ -49,7 +50,11 @@ Status check_name(const std::vector<std::string>& arguments) {
     return Error{Code::kUsage, "a command is needed", "p2pmail -h"};
   }
   const std::string& word = arguments.front();
-  if (word.starts_with('-')) return {};
+  if (word == "-h" || word == "--help" || word == "--version") return {};
+  if (word.starts_with('-')) {
+    return Error{Code::kUsage, fmt::format("'{}' is not an option; a command comes first", word),
+                 "p2pmail -h"};
+  }
   std::vector<std::string> names;
   for (const Command& command : commands()) {
     if (word == command.name) return {};
@@ -124,6 +129,8 @@ Status parse_and_run(Env& env, const std::vector<std::string>& arguments) {
 int run(Env& env, const std::vector<std::string>& arguments) {
   core::crypto_init();
   try {
+    // Before parsing, so that what the parser refuses is said as JSON too.
+    env.json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
     auto done = parse_and_run(env, arguments);
     return done ? 0 : report(env, done.error());
   } catch (const std::exception& failure) {

@@ -19,6 +19,7 @@ using std::chrono::seconds;
 constexpr milliseconds kRest{200};         // the longest wait: `stop` is looked at that often
 constexpr milliseconds kBlockedRest{20};   // some pipe is full, and zmq cannot tell which has room
 constexpr seconds kDueInterval{5};
+constexpr milliseconds kDueSpacing{100};   // looking into the queue may itself be seen as a change
 constexpr seconds kTickInterval{1};
 constexpr milliseconds kConnect{15000};
 constexpr int kInputRound = 256;           // messages before the others get their turn
@@ -202,7 +203,7 @@ bool Node::State::wake_talking(const core::IdentityKey& identity) {
 }
 
 void Node::State::dial_due(const NodeHooks& hooks, Clock::time_point now) {
-  if (!due && now - last_due < kDueInterval) return;
+  if (now - last_due < (due ? milliseconds(kDueSpacing) : milliseconds(kDueInterval))) return;
   due = false;
   last_due = now;
   if (!hooks.due) return;
@@ -236,7 +237,8 @@ milliseconds Node::State::rest() const {
   }
   for (const auto& one : dialed) busy = busy || one->busy();
   if (busy) return milliseconds(0);
-  return blocked ? kBlockedRest : kRest;
+  if (blocked) return kBlockedRest;
+  return due ? kDueSpacing : kRest;
 }
 
 void Node::State::finish() {

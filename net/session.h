@@ -30,7 +30,7 @@ inline constexpr std::uint64_t kBlockCredit = 4;
 inline constexpr std::size_t kOfferWindow = 64;       // our unanswered offers
 inline constexpr std::size_t kMaxOpenOffers = 64;     // the other side's unanswered offers
 inline constexpr std::uint64_t kIdleSeconds = 30;     // without a message: the conversation ends
-inline constexpr std::uint64_t kBulkIdleSeconds = 300;  // the same while blocks flow: 1 MiB on a slow link
+inline constexpr std::uint64_t kBulkIdleSeconds = 300;  // while blocks flow: 1 MiB on a slow link
 inline constexpr std::uint64_t kHelloSeconds = 10;
 
 /// What a driver or command may want to know, in order of happening.
@@ -164,7 +164,7 @@ class Session {
   std::map<std::uint64_t, Dropped> dropped_;
   std::uint64_t last_offer_ = 0;   // the highest number that the other side used
   std::uint64_t in_transfer_ = 0;  // the number of the bulk letter whose blocks come, or 0
-  std::size_t needless_ = 0;  // offers refused, or of letters that we have
+  std::size_t needless_ = 0;  // offers refused, or of letters we have
   std::size_t ready_ = 0;  // complete, waiting for flush
   std::uint64_t ready_bytes_ = 0;
 };

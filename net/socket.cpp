@@ -21,8 +21,8 @@ using core::Error;
 
 constexpr std::size_t kMaxRoutingId = 255;
 constexpr int kMaxMessage = static_cast<int>(kMaxBody) + 1024;
-// Messages in a pipe. A dealer's own limits are those of the session; the router's outward pipes are
-// longer, because one that is full cannot be waited for.
+// Messages in a pipe. A dealer's own limits are those of the session; the router's outward pipes
+// are longer, because one that is full cannot be waited for.
 constexpr int kDealerWater = 32;
 constexpr int kRouterInWater = 16;
 constexpr int kRouterOutWater = 128;

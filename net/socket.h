@@ -63,7 +63,7 @@ class Dealer {
   /// so far. Once the handshake succeeded `connected` is true.
   [[nodiscard]] std::optional<core::Error> trouble();
   [[nodiscard]] bool connected() const;
-  /// Lets what was sent go out after the destruction, for at most kGoodbye; without it that is lost.
+  /// Lets what was sent go out after the destruction, for at most kGoodbye; else that is lost.
   void finish();
 
  private:

@@ -38,3 +38,6 @@ install_packages() {
 }
 
 jobs_of_machine() { getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2; }
+
+# What cmake is told in every build: reuse compiled files when ccache is here.
+cache_option() { command -v ccache >/dev/null 2>&1 && echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache; }

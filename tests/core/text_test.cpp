@@ -16,7 +16,7 @@ std::string base64(std::string_view text) { return to_base64(bytes_of(text)); }
 
 Bytes random_of(std::size_t size) {
   Bytes out(size);
-  random_bytes(out);
+  if (size > 0) random_bytes(out);
   return out;
 }
 
