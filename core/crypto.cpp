@@ -36,6 +36,7 @@ void crypto_init() {
 
 void random_bytes(ByteSpan out) {
   crypto_init();
+  if (out.empty()) return;
   randombytes_buf(out.data(), out.size());
 }
 
@@ -193,6 +194,7 @@ Result<SymmetricKey> stretch_passphrase(ByteView passphrase, ByteView salt16, st
   if (salt16.size() != crypto_pwhash_SALTBYTES || passes < 1 || passes > kMaxKdfPasses ||
       memory < crypto_pwhash_MEMLIMIT_MIN || memory > kMaxKdfMemory)
     return Error{Code::kMalformed, "passphrase parameters out of bounds"};
+  if (passphrase.empty()) return Error{Code::kWrongPassphrase, "an empty passphrase"};
   SymmetricKey key;
   if (crypto_pwhash(key.span().data(), key.span().size(),
                     reinterpret_cast<const char*>(passphrase.data()), passphrase.size(),

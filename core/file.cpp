@@ -126,6 +126,8 @@ Status replace_file(const fs::path& path, ByteView bytes, unsigned mode) {
   const fs::path beside = path.string() + ".new-" + to_hex(suffix);
   const auto written = [&]() -> Status {
     const auto fd = open_file(beside, O_WRONLY | O_CREAT | O_EXCL, mode);
+    if (!fd && fd.error().code == Code::kNotFound)
+      return Error{Code::kCannotCreate, path.string() + ": cannot create: no such directory"};
     if (!fd) return fd.error();
     if (const auto put = write_at(fd->get(), 0, bytes, beside); !put) return put;
     if (const auto synced = sync_fd(fd->get(), beside); !synced) return synced;

@@ -229,7 +229,11 @@ std::string Maildir::unique_name(std::uint64_t time) {
   clock_gettime(CLOCK_REALTIME, &now);
   std::array<std::uint8_t, 8> random{};
   random_bytes(random);
-  return std::to_string(time) + ".M" + std::to_string(now.tv_nsec / 1000) + "P" +
+  // Names of one second sort as they were made, also when `time` was read a moment before the clock
+  // went to the next second.
+  const bool same_second = static_cast<std::uint64_t>(now.tv_sec) <= time;
+  const std::string micros = std::to_string(same_second ? now.tv_nsec / 1000 : 999'999);
+  return std::to_string(time) + ".M" + std::string(6 - micros.size(), '0') + micros + "P" +
          std::to_string(getpid()) + "R" + to_hex(random) + "." + host_name();
 }
 

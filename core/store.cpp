@@ -303,7 +303,7 @@ Result<AgreeSecret> Store::unlock(const SecretBytes* passphrase) const {
   const auto key = load_key(KeyKind::kStore, paths_.store_key());
   if (!key) return key.error();
   const auto secret = unseal_key(*key, passphrase);
-  if (!secret) return secret.error();
+  if (!secret) return secret.error().in(paths_.store_key().string());
   return AgreeSecret(secret->view());
 }
 

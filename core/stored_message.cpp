@@ -88,8 +88,15 @@ Result<Listed> nth_newest(Store& store, const std::string& folder, std::size_t b
   return (*lines)[lines->size() - 1 - back];
 }
 
-Result<Listed> by_prefix(Store& store, std::string_view digits) {
-  auto lines = list_ids(store, "");
+/// Mail to oneself has one id and two files: what was received is meant, not the copy.
+int rank_of(const std::string& folder) {
+  if (folder == kInbox) return 0;
+  if (folder == ".Trash") return 3;
+  return folder == ".Sent" ? 2 : 1;
+}
+
+Result<Listed> by_prefix(Store& store, const std::string& folder, std::string_view digits) {
+  auto lines = list_ids(store, folder);
   if (!lines) return lines.error();
   std::optional<Listed> found;
   for (Listed& line : *lines) {
@@ -99,7 +106,7 @@ Result<Listed> by_prefix(Store& store, std::string_view digits) {
                    fmt::format("{} is ambiguous: {} or {}", digits, found->id.substr(0, 12),
                                line.id.substr(0, 12)),
                    "give more digits"};
-    if (!found) found = std::move(line);
+    if (!found || rank_of(line.file.folder) < rank_of(found->file.folder)) found = std::move(line);
   }
   if (!found) return Error{Code::kNotFound, fmt::format("{}: no such message", digits)};
   return *found;
@@ -182,7 +189,7 @@ Result<std::vector<Listed>> list_ids(Store& store, const std::string& folder) {
 }
 
 Result<Listed> resolve_message(Store& store, std::string_view name) {
-  std::string folder(kInbox);
+  std::string folder;  // empty: every folder
   std::string_view rest = name;
   if (const auto slash = name.rfind('/'); slash != std::string_view::npos) {
     auto wanted = Maildir::folder_name(name.substr(0, slash));
@@ -192,7 +199,8 @@ Result<Listed> resolve_message(Store& store, std::string_view name) {
     folder = *wanted;
     rest = name.substr(slash + 1);
   }
-  if (const auto back = parse_at(rest)) return nth_newest(store, folder, *back);
+  if (const auto back = parse_at(rest))
+    return nth_newest(store, folder.empty() ? std::string(kInbox) : folder, *back);
   const bool digits = std::ranges::all_of(rest, [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
   });
@@ -201,7 +209,7 @@ Result<Listed> resolve_message(Store& store, std::string_view name) {
                  fmt::format("{}: a message is named by at least {} digits of its id, or @, or @~N",
                              clean_line(name, 60), kMinIdDigits),
                  "p2pmail ls"};
-  return by_prefix(store, rest);
+  return by_prefix(store, folder, rest);
 }
 
 }  // namespace p2pmail::core
