@@ -78,7 +78,8 @@ int give_name(int directory, const std::string& from, const std::string& to) {
   if (linkat(directory, from.c_str(), directory, to.c_str(), 0) == 0) return 0;
   const bool no_links = errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK;
   if (!no_links) return errno;
-  return renameat2(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
+  return renameat2(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE) == 0 ? 0
+                                                                                          : errno;
 }
 
 Status name_it(int directory, const std::string& temporary, const std::string& wanted,

@@ -9,9 +9,9 @@
 
 namespace p2pmail::cmd {
 
-/// Saves these parts into an existing directory (mode 0600) under names made safe; a name that is
-/// taken gets -1, -2, ... before its extension. Answers the names. Contents are complete and synced
-/// before any name appears; after a failure none is left.
+/// Saves these parts into a directory, made when missing, (mode 0600) under names made safe; a name
+/// that is taken gets -1, -2, ... before its extension. Answers the names. Contents are complete
+/// and synced before any name appears; after a failure none is left.
 [[nodiscard]] core::Result<std::vector<std::string>> save_parts(
     const core::Message& message, const std::vector<core::PartInfo>& parts,
     const std::string& directory);

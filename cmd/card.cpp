@@ -30,7 +30,8 @@ Result<std::string> own_link(core::Store& store) {
                  "p2pmail serve --listen tcp://*:7787 --advertise tcp://HOST:7787"};
   }
   const auto& all = record->endpoints;
-  const auto best = std::find_if(all.begin(), all.end(), [](const auto& e) { return e.is_public(); });
+  const auto best =
+      std::find_if(all.begin(), all.end(), [](const auto& e) { return e.is_public(); });
   return core::Link{record->identity, record->transport, best == all.end() ? all.front() : *best}
       .text();
 }

@@ -52,8 +52,7 @@ Result<FoundIdentity> dial_link(Env& env, std::string_view text) {
   net::DialOptions options;
   options.total = std::chrono::seconds{30};
   options.stop = env.stop;
-  const auto outcomes =
-      net::dial(post_office, env.store().device().transport, {target}, options);
+  const auto outcomes = net::dial(post_office, env.store().device().transport, {target}, options);
   const auto& outcome = outcomes.front();
   const std::string subject = link->endpoint.text();
   if (outcome.card.empty()) {

@@ -9,12 +9,14 @@ constexpr const char* kMail = "Mail";
 constexpr const char* kNetwork = "Network";
 
 constexpr Command kCommands[] = {
-    {"keygen", kKeys, "Make an identity and print its address", Needs::kPaths, Json::kYes, add_keygen},
+    {"keygen", kKeys, "Make an identity and print its address", Needs::kPaths, Json::kYes,
+     add_keygen},
     {"passwd", kKeys, "Change the passphrase", Needs::kStore, Json::kNo, add_passwd},
     {"whoami", kKeys, "Print my address", Needs::kStore, Json::kYes, add_whoami},
     {"card", kKeys, "Print my card: what others need to write to me", Needs::kStore, Json::kYes,
      add_card},
-    {"peers", kKeys, "List, add and change the people I know", Needs::kStore, Json::kYes, add_peers},
+    {"peers", kKeys, "List, add and change the people I know", Needs::kStore, Json::kYes,
+     add_peers},
     {"send", kMail, "Send a message, its text from standard input", Needs::kStore, Json::kYes,
      add_send},
     {"ls", kMail, "List messages", Needs::kStore, Json::kYes, add_ls},

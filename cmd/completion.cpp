@@ -1,5 +1,5 @@
-// p2pmail completion bash: prints the completion script, made from the parser's own tree, so that it
-// cannot drift from the options.
+// p2pmail completion bash: prints the completion script, made from the parser's own tree, so that
+// it cannot drift from the options.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -30,7 +30,8 @@ std::string options_of(const CLI::App& app) {
 
 std::string commands_of(const CLI::App& app) {
   std::string words;
-  for (const CLI::App* inner : app.get_subcommands([](const CLI::App* a) { return is_visible(*a); })) {
+  for (const CLI::App* inner :
+       app.get_subcommands([](const CLI::App* a) { return is_visible(*a); })) {
     words += " " + inner->get_name();
   }
   return words;
@@ -38,11 +39,12 @@ std::string commands_of(const CLI::App& app) {
 
 /// One case arm per command, also of commands inside commands ("peers add").
 void add_arms(const CLI::App& app, const std::string& path, std::string& out) {
-  for (const CLI::App* inner : app.get_subcommands([](const CLI::App* a) { return is_visible(*a); })) {
+  for (const CLI::App* inner :
+       app.get_subcommands([](const CLI::App* a) { return is_visible(*a); })) {
     const std::string name = path.empty() ? inner->get_name() : path + " " + inner->get_name();
     add_arms(*inner, name, out);
-    out += fmt::format("    \"{}\"*) words=\"{}{}\" ;;\n", name,
-                       commands_of(*inner), options_of(*inner));
+    out += fmt::format("    \"{}\"*) words=\"{}{}\" ;;\n", name, commands_of(*inner),
+                       options_of(*inner));
   }
 }
 

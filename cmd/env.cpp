@@ -78,9 +78,7 @@ void Env::detail(std::string_view text) {
   if (verbose) note(text);
 }
 
-void write_best_effort(int fd, std::string_view text) {
-  (void)write_all(fd, core::bytes_of(text));
-}
+void write_best_effort(int fd, std::string_view text) { (void)write_all(fd, core::bytes_of(text)); }
 
 core::Result<core::Paths> find_paths() {
   const auto from = [](const char* name) -> std::filesystem::path {

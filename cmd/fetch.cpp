@@ -60,7 +60,8 @@ void note_outcome(Env& env, const Names& names, const net::Target& target,
   const std::string who = names.label(*target.identity);
   if (outcome.error) env.detail(fmt::format("{}: {}", who, outcome.error->context));
   if (outcome.reached) {
-    env.detail(fmt::format("{}: {} received, {} delivered", who, outcome.received, outcome.delivered));
+    env.detail(
+        fmt::format("{}: {} received, {} delivered", who, outcome.received, outcome.delivered));
   } else if (outcome.error) {
     std::vector<std::string> ids;
     for (const auto& entry : entries) {

@@ -95,7 +95,8 @@ Status run_flag(Env& env, std::vector<std::string> words) {
 
 Action add_flag(CLI::App& app) {
   auto words = std::make_shared<std::vector<std::string>>();
-  // "-flagged" looks like an option to the parser, which leaves what it does not know in remaining().
+  // "-flagged" looks like an option to the parser, which leaves what it does not know in
+  // remaining().
   app.allow_extras();
   app.add_option("words", *words,
                  "The messages, and +NAME or -NAME: draft, flagged, passed, replied, seen, trashed")

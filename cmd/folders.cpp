@@ -18,7 +18,8 @@ Status run_folders(Env& env) {
   core::Maildir& maildir = env.store().maildir();
   const auto folders = maildir.folders();
   std::size_t width = 0;
-  for (const auto& folder : folders) width = std::max(width, core::columns(core::clean_line(folder)));
+  for (const auto& folder : folders)
+    width = std::max(width, core::columns(core::clean_line(folder)));
   for (const auto& folder : folders) {
     auto files = maildir.list(folder);
     if (!files) return files.error();
@@ -27,8 +28,8 @@ Status run_folders(Env& env) {
     });
     const std::string name = core::clean_line(folder);
     env.print(env.json ? json_line({{"folder", name}, {"total", files->size()}, {"unread", unread}})
-                       : fmt::format("{}  {:>6}  {:>6} unread\n", padded(name, width), files->size(),
-                                     unread));
+                       : fmt::format("{}  {:>6}  {:>6} unread\n", padded(name, width),
+                                     files->size(), unread));
   }
   return {};
 }

@@ -46,19 +46,28 @@ std::string human_size(std::uint64_t bytes) {
 
 core::Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   constexpr std::uint64_t kYear = 366 * 86400;
-  const Error wrong{Code::kUsage,
-                    fmt::format("'{}' is not a duration such as 30s, 5m or 1h", text), ""};
+  const Error wrong{Code::kUsage, fmt::format("'{}' is not a duration such as 30s, 5m or 1h", text),
+                    ""};
   std::uint64_t count = 0;
   const char* end = text.data() + text.size();
   const auto [rest, failure] = std::from_chars(text.data(), end, count);
   if (failure != std::errc{} || end - rest > 1) return wrong;
   std::uint64_t unit = 1;
   switch (rest == end ? 's' : *rest) {
-    case 's': unit = 1; break;
-    case 'm': unit = 60; break;
-    case 'h': unit = 3600; break;
-    case 'd': unit = 86400; break;
-    default: return wrong;
+    case 's':
+      unit = 1;
+      break;
+    case 'm':
+      unit = 60;
+      break;
+    case 'h':
+      unit = 3600;
+      break;
+    case 'd':
+      unit = 86400;
+      break;
+    default:
+      return wrong;
   }
   if (count > kYear / unit) return wrong;
   return std::chrono::milliseconds{static_cast<std::int64_t>(count * unit * 1000)};

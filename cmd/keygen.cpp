@@ -1,10 +1,11 @@
 // p2pmail keygen: identity, device and store keys.
+#include "cmd/keygen.h"
+
 #include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cmd/command.h"
 #include "cmd/format.h"
-#include "cmd/keygen.h"
 #include "cmd/names.h"
 #include "cmd/passphrase.h"
 #include "core/card.h"
@@ -41,7 +42,8 @@ Status check_name(const std::string& name) {
 // Before asking for a passphrase: nobody should think one up in vain.
 Status check_vacant(const Env& env) {
   std::error_code ignored;
-  for (const auto& path : {env.paths.identity_key(), env.paths.device_keys(), env.paths.store_key()}) {
+  for (const auto& path :
+       {env.paths.identity_key(), env.paths.device_keys(), env.paths.store_key()}) {
     if (!std::filesystem::exists(path, ignored)) continue;
     return Error{Code::kExists, path.string() + ": there is an identity already", "p2pmail whoami"};
   }

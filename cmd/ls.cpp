@@ -47,21 +47,28 @@ bool is_suspect(const Listed& line) {
   return line.verdict == core::Verdict::kMismatch || line.verdict == core::Verdict::kBuried;
 }
 
-/// The store key, or nullopt when it stays locked. Only somebody who sits at both ends of the
-/// command is asked: a list without subjects is still a list.
-Result<std::optional<core::AgreeSecret>> try_unlock(Env& env, const PassphraseOptions& options) {
-  Env& asked = env;
-  const bool can_ask = env.in_is_terminal && env.out_is_terminal && env.ask;
-  if (options.given() || can_ask) {
-    auto secret = unlock_store(asked, options);
-    if (secret) return std::optional(std::move(*secret));
-    if (options.given() || secret.error().code != Code::kLocked) return secret.error();
-    return std::optional<core::AgreeSecret>();
-  }
-  auto open = env.store().unlock(nullptr);
-  if (open) return std::optional(std::move(*open));
-  if (open.error().code != Code::kLocked) return open.error();
-  return std::optional<core::AgreeSecret>();
+using MaybeKey = std::optional<core::AgreeSecret>;
+
+/// Only somebody who sits at both ends of the command is asked, and may decline with an empty line:
+/// a list without subjects is still a list. ^C ends it.
+Result<MaybeKey> ask_for_key(Env& env) {
+  if (!env.in_is_terminal || !env.out_is_terminal) return MaybeKey();
+  auto passphrase = old_passphrase(env, {});
+  const bool declined = passphrase ? passphrase->size() == 0
+                                   : passphrase.error().code == Code::kLocked && !env.stopped();
+  if (declined) return MaybeKey();
+  if (!passphrase) return passphrase.error();
+  auto secret = env.store().unlock(&*passphrase);
+  if (!secret) return secret.error();
+  return MaybeKey(std::move(*secret));
+}
+
+/// The store key, or nullopt when it stays locked.
+Result<MaybeKey> try_unlock(Env& env, const PassphraseOptions& options) {
+  auto open = options.given() ? unlock_store(env, options) : env.store().unlock(nullptr);
+  if (open) return MaybeKey(std::move(*open));
+  if (options.given() || open.error().code != Code::kLocked) return open.error();
+  return ask_for_key(env);
 }
 
 /// Enough digits to tell the listed messages apart. Copies of one message share its id.
@@ -72,8 +79,10 @@ std::size_t id_digits(const std::vector<Listed>& lines) {
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   std::size_t digits = kShortId;
   for (std::size_t i = 1; i < ids.size(); ++i) {
-    const auto& [a, b] = std::mismatch(ids[i - 1].begin(), ids[i - 1].end(), ids[i].begin(), ids[i].end());
-    if (b != ids[i].end()) digits = std::max(digits, static_cast<std::size_t>(b - ids[i].begin()) + 1);
+    const auto& [a, b] =
+        std::mismatch(ids[i - 1].begin(), ids[i - 1].end(), ids[i].begin(), ids[i].end());
+    if (b != ids[i].end())
+      digits = std::max(digits, static_cast<std::size_t>(b - ids[i].begin()) + 1);
   }
   return digits;
 }
@@ -140,7 +149,8 @@ std::string as_json(const Names& names, const Listed& line) {
                     {"damage", core::clean_line(line.damage)}});
 }
 
-void print_lines(Env& env, const Names& names, const std::vector<Listed>& lines, std::size_t digits) {
+void print_lines(Env& env, const Names& names, const std::vector<Listed>& lines,
+                 std::size_t digits) {
   std::size_t width = 0;
   for (const auto& line : lines) {
     width = std::max(width, core::columns(core::clean_line(person_of(names, line), kNameColumns)));

@@ -11,7 +11,8 @@ namespace p2pmail::cmd {
 
 using core::Result;
 
-Result<std::vector<core::Listed>> resolve_messages(Env& env, const std::vector<std::string>& words) {
+Result<std::vector<core::Listed>> resolve_messages(Env& env,
+                                                   const std::vector<std::string>& words) {
   std::vector<core::Listed> found;
   for (const auto& word : words) {
     auto one = core::resolve_message(env.store(), word);
@@ -62,11 +63,15 @@ Standing standing_of(const Names& names, const core::Capsule& capsule,
   const bool fits = from_is(header, capsule.sender);
   const Standing mismatch{false, "WARNING: From is not the signer. Signed: " + signer};
   switch (capsule.verdict) {
-    case core::Verdict::kSent: return fits ? Standing{true, "Sent by me"} : mismatch;
-    case core::Verdict::kSelf: return fits ? Standing{true, "Signed: me"} : mismatch;
+    case core::Verdict::kSent:
+      return fits ? Standing{true, "Sent by me"} : mismatch;
+    case core::Verdict::kSelf:
+      return fits ? Standing{true, "Signed: me"} : mismatch;
     case core::Verdict::kPeer:
-    case core::Verdict::kStranger: return fits ? Standing{true, "Signed: " + signer} : mismatch;
-    case core::Verdict::kMismatch: return mismatch;
+    case core::Verdict::kStranger:
+      return fits ? Standing{true, "Signed: " + signer} : mismatch;
+    case core::Verdict::kMismatch:
+      return mismatch;
     case core::Verdict::kBuried:
       return {false, "WARNING: signed by a device that was retired. Signed: " + signer};
   }
@@ -75,12 +80,18 @@ Standing standing_of(const Names& names, const core::Capsule& capsule,
 
 const char* verdict_name(core::Verdict verdict) {
   switch (verdict) {
-    case core::Verdict::kSent: return "sent";
-    case core::Verdict::kPeer: return "peer";
-    case core::Verdict::kStranger: return "stranger";
-    case core::Verdict::kMismatch: return "mismatch";
-    case core::Verdict::kBuried: return "buried";
-    case core::Verdict::kSelf: return "self";
+    case core::Verdict::kSent:
+      return "sent";
+    case core::Verdict::kPeer:
+      return "peer";
+    case core::Verdict::kStranger:
+      return "stranger";
+    case core::Verdict::kMismatch:
+      return "mismatch";
+    case core::Verdict::kBuried:
+      return "buried";
+    case core::Verdict::kSelf:
+      return "self";
   }
   return "mismatch";
 }

@@ -1,4 +1,5 @@
-// Messages of the store as commands see them: named by the user, opened, verified, and put in words.
+// Messages of the store as commands see them: named by the user, opened, verified, and put in
+// words.
 #pragma once
 
 #include <memory>

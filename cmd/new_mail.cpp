@@ -21,7 +21,8 @@ void announce(Env& env, const Names& names, const core::NewMail& mail) {
                          {"size", mail.size}}));
   } else if (env.out_is_terminal && !env.quiet) {
     env.print(core::clean_line(fmt::format("{}  {}  {}", id.substr(0, kShortId), who, subject),
-                               env.width) + "\n");
+                               env.width) +
+              "\n");
   }
   // The mail is stored; a reader who left must not stop the delivery of the rest.
   if (auto written = env.flush(); !written) env.detail(written.error().context);

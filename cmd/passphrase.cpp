@@ -19,8 +19,9 @@ using core::Result;
 using core::SecretBytes;
 
 void add_passphrase_options(CLI::App& app, PassphraseOptions& options) {
-  auto* file = app.add_option("--passphrase-file", options.file, "File whose first line is the passphrase")
-                   ->type_name("FILE");
+  auto* file =
+      app.add_option("--passphrase-file", options.file, "File whose first line is the passphrase")
+          ->type_name("FILE");
   app.add_option("--passphrase-fd", options.fd, "Descriptor to read the passphrase from")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 20))
@@ -41,7 +42,8 @@ Result<SecretBytes> first_line(int fd, const std::string& subject) {
     if (count == 0 || letter == '\n') break;
     if (size == kMaxPassphrase) {
       return Error{Code::kUsage,
-                   fmt::format("{}: a passphrase has at most {} bytes", subject, kMaxPassphrase), ""};
+                   fmt::format("{}: a passphrase has at most {} bytes", subject, kMaxPassphrase),
+                   ""};
     }
     line.span()[size++] = std::exchange(letter, std::uint8_t{0});
   }
@@ -59,7 +61,8 @@ Error nobody_to_ask() {
 Result<SecretBytes> ask(Env& env, const std::string& prompt) {
   if (!env.ask) return nobody_to_ask();
   auto answer = env.ask(prompt);
-  if (!answer && answer.error().code == Code::kLocked && answer.error().hint.empty()) {
+  const bool nobody = !answer && answer.error().code == Code::kLocked && !env.stopped();
+  if (nobody && answer.error().hint.empty()) {
     return Error{Code::kLocked, answer.error().context, nobody_to_ask().hint};
   }
   return answer;

@@ -59,7 +59,8 @@ Status list(Env& env) {
   auto peers = env.store().state().peers();
   if (!peers) return peers.error();
   std::size_t width = 0;
-  for (const auto& peer : *peers) width = std::max(width, core::columns(core::clean_line(peer.petname)));
+  for (const auto& peer : *peers)
+    width = std::max(width, core::columns(core::clean_line(peer.petname)));
   for (const auto& peer : *peers) {
     if (env.json) {
       env.print(peer_json(peer));
@@ -67,7 +68,8 @@ Status list(Env& env) {
     }
     std::string remarks = peer.blocked ? "  blocked" : "";
     if (!peer.card) remarks += "  no card";
-    env.print(padded(core::clean_line(peer.petname), width) + "  " + address_of(peer) + remarks + "\n");
+    env.print(padded(core::clean_line(peer.petname), width) + "  " + address_of(peer) + remarks +
+              "\n");
   }
   return {};
 }
@@ -101,7 +103,8 @@ Status check_free(Env& env, const std::string& petname, const core::IdentityKey&
   auto named = env.store().state().find_peer(std::string_view(petname));
   if (!named) return named.error();
   if (*named && (*named)->identity != identity) {
-    return Error{Code::kExists, fmt::format("there is a peer '{}' already, with another key", petname),
+    return Error{Code::kExists,
+                 fmt::format("there is a peer '{}' already, with another key", petname),
                  "p2pmail peers show " + petname};
   }
   auto known = env.store().state().find_peer(identity);
@@ -159,12 +162,18 @@ Status run_peers(Env& env, const Options& options) {
   auto& state = env.store().state();
   switch (options.verb) {
     case Verb::kList:
-    case Verb::kAdd: break;
-    case Verb::kRemove: return state.remove_peer(peer->identity);
-    case Verb::kRename: return rename(env, *peer, options.new_name);
-    case Verb::kShow: return show(env, *peer);
-    case Verb::kBlock: return state.set_blocked(peer->identity, true);
-    case Verb::kUnblock: return state.set_blocked(peer->identity, false);
+    case Verb::kAdd:
+      break;
+    case Verb::kRemove:
+      return state.remove_peer(peer->identity);
+    case Verb::kRename:
+      return rename(env, *peer, options.new_name);
+    case Verb::kShow:
+      return show(env, *peer);
+    case Verb::kBlock:
+      return state.set_blocked(peer->identity, true);
+    case Verb::kUnblock:
+      return state.set_blocked(peer->identity, false);
   }
   return {};
 }

@@ -24,7 +24,8 @@ struct Line {
   std::string reason;
 };
 
-std::string reason_of(core::Store& store, const core::QueueEntry& entry, const core::Progress& progress) {
+std::string reason_of(core::Store& store, const core::QueueEntry& entry,
+                      const core::Progress& progress) {
   if (!progress.last_error.empty()) return core::clean_line(progress.last_error);
   auto peer = peer_of(store, entry.recipient);
   if (!peer || !*peer || !(*peer)->card) return "no card known";

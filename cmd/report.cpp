@@ -21,26 +21,46 @@ struct Row {
 // No default: a new code does not compile until it has its status and name.
 Row row_of(Code code) {
   switch (code) {
-    case Code::kUsage: return {EX_USAGE, "usage"};
-    case Code::kMalformed: return {EX_DATAERR, "malformed"};
-    case Code::kForged: return {EX_DATAERR, "forged"};
-    case Code::kUnsupported: return {EX_DATAERR, "unsupported"};
-    case Code::kUnknownPrekey: return {EX_TEMPFAIL, "unknown-prekey"};
-    case Code::kNotFound: return {EX_NOINPUT, "not-found"};
-    case Code::kUnknownRecipient: return {EX_NOUSER, "unknown-recipient"};
-    case Code::kUnavailable: return {EX_UNAVAILABLE, "unavailable"};
-    case Code::kRefused: return {EX_UNAVAILABLE, "refused"};
-    case Code::kTimeout: return {EX_TEMPFAIL, "timeout"};
-    case Code::kBusy: return {EX_TEMPFAIL, "busy"};
-    case Code::kBug: return {EX_SOFTWARE, "bug"};
-    case Code::kExists: return {EX_CANTCREAT, "exists"};
-    case Code::kCannotCreate: return {EX_CANTCREAT, "cannot-create"};
-    case Code::kIo: return {EX_IOERR, "io"};
-    case Code::kNoSpace: return {EX_IOERR, "no-space"};
-    case Code::kDenied: return {EX_NOPERM, "denied"};
-    case Code::kWrongPassphrase: return {EX_NOPERM, "wrong-passphrase"};
-    case Code::kLocked: return {EX_NOPERM, "locked"};
-    case Code::kConfig: return {EX_CONFIG, "config"};
+    case Code::kUsage:
+      return {EX_USAGE, "usage"};
+    case Code::kMalformed:
+      return {EX_DATAERR, "malformed"};
+    case Code::kForged:
+      return {EX_DATAERR, "forged"};
+    case Code::kUnsupported:
+      return {EX_DATAERR, "unsupported"};
+    case Code::kUnknownPrekey:
+      return {EX_TEMPFAIL, "unknown-prekey"};
+    case Code::kNotFound:
+      return {EX_NOINPUT, "not-found"};
+    case Code::kUnknownRecipient:
+      return {EX_NOUSER, "unknown-recipient"};
+    case Code::kUnavailable:
+      return {EX_UNAVAILABLE, "unavailable"};
+    case Code::kRefused:
+      return {EX_UNAVAILABLE, "refused"};
+    case Code::kTimeout:
+      return {EX_TEMPFAIL, "timeout"};
+    case Code::kBusy:
+      return {EX_TEMPFAIL, "busy"};
+    case Code::kBug:
+      return {EX_SOFTWARE, "bug"};
+    case Code::kExists:
+      return {EX_CANTCREAT, "exists"};
+    case Code::kCannotCreate:
+      return {EX_CANTCREAT, "cannot-create"};
+    case Code::kIo:
+      return {EX_IOERR, "io"};
+    case Code::kNoSpace:
+      return {EX_IOERR, "no-space"};
+    case Code::kDenied:
+      return {EX_NOPERM, "denied"};
+    case Code::kWrongPassphrase:
+      return {EX_NOPERM, "wrong-passphrase"};
+    case Code::kLocked:
+      return {EX_NOPERM, "locked"};
+    case Code::kConfig:
+      return {EX_CONFIG, "config"};
   }
   return {EX_SOFTWARE, "bug"};
 }

@@ -46,11 +46,13 @@ Status check_line(const std::string& text, const char* what) {
   if (core::has_controls(text)) {
     return Error{Code::kUsage, fmt::format("{} has control characters or is not UTF-8", what), ""};
   }
-  if (text.size() > kMaxSubjectBytes) return Error{Code::kUsage, fmt::format("{} is too long", what), ""};
+  if (text.size() > kMaxSubjectBytes)
+    return Error{Code::kUsage, fmt::format("{} is too long", what), ""};
   return {};
 }
 
-// ---- attachments ---------------------------------------------------------------------------------
+// ---- attachments
+// ---------------------------------------------------------------------------------
 
 struct Attachments {
   std::vector<core::Fd> open;
@@ -88,7 +90,8 @@ Result<Attachments> open_attachments(const Env& env, const std::vector<std::stri
   return all;
 }
 
-// ---- the draft -----------------------------------------------------------------------------------
+// ---- the draft
+// -----------------------------------------------------------------------------------
 
 /// The Message-ID behind what the user named: a message of the store, or the field's own words.
 Result<std::string> referenced(Env& env, const std::string& word) {
@@ -140,7 +143,8 @@ Result<core::Posting> make_posting(Env& env, const Options& options, const Attac
   return posting;
 }
 
-// ---- pushing -------------------------------------------------------------------------------------
+// ---- pushing
+// -------------------------------------------------------------------------------------
 
 struct Outstanding {
   core::QueueEntry entry;
@@ -203,7 +207,8 @@ Status push_once(Env& env, AllOutstanding& all) {
   net::DialOptions dialing;
   dialing.stop = env.stop;
   std::vector<net::DialOutcome> outcomes;
-  if (!targets.empty()) outcomes = net::dial(post_office, store.device().transport, targets, dialing);
+  if (!targets.empty())
+    outcomes = net::dial(post_office, store.device().transport, targets, dialing);
   for (auto& one : all) {
     if (!one.delivered) one.delivered = post_office.delivered().contains(one.entry.id);
   }
@@ -245,7 +250,8 @@ Status wait_for_receipts(Env& env, AllOutstanding& all, std::chrono::millisecond
   }
 }
 
-// ---- saying so -----------------------------------------------------------------------------------
+// ---- saying so
+// -----------------------------------------------------------------------------------
 
 std::string words_of(const Outstanding& one) {
   if (one.delivered) return "delivered";
@@ -274,7 +280,8 @@ Status undelivered(const Names& names, const AllOutstanding& all, const std::str
     if (!one.delivered) who += (who.empty() ? "" : ", ") + names.label(one.entry.recipient);
   }
   if (who.empty()) return {};
-  return Error{Code::kTimeout, fmt::format("no receipt within {} from {}; it stays queued", wait, who),
+  return Error{Code::kTimeout,
+               fmt::format("no receipt within {} from {}; it stays queued", wait, who),
                "p2pmail queue"};
 }
 
@@ -322,7 +329,8 @@ Action add_send(CLI::App& app) {
   const auto add_list = [&app](const char* name, std::vector<std::string>& list, const char* what) {
     return app.add_option(name, list, what)->allow_extra_args(false);
   };
-  add_list("-a,--attach", options->attachments, "Attach a file; - is standard input")->type_name("FILE");
+  add_list("-a,--attach", options->attachments, "Attach a file; - is standard input")
+      ->type_name("FILE");
   add_list("-c,--cc", options->cc, "Carbon copy")->type_name("RECIPIENT");
   add_list("-b,--bcc", options->bcc, "Blind carbon copy")->type_name("RECIPIENT");
   app.add_option("--in-reply-to", options->in_reply_to, "Message that this one answers")

@@ -150,9 +150,12 @@ void Server::say(const net::Event& event) {
   switch (event.kind) {
     case Kind::kMet:
     case Kind::kReceived:
-    case Kind::kDelivered: return;
-    case Kind::kRefused: return env_.detail("refused: " + event.error.context);
-    case Kind::kFailed: return env_.detail("failed: " + event.error.context);
+    case Kind::kDelivered:
+      return;
+    case Kind::kRefused:
+      return env_.detail("refused: " + event.error.context);
+    case Kind::kFailed:
+      return env_.detail("failed: " + event.error.context);
   }
 }
 
@@ -209,7 +212,8 @@ Status run_serve(Env& env, const Options& options) {
 
 Action add_serve(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("--listen", options->listen, "Where to listen (default tcp://*:7787); port 0 = any")
+  app.add_option("--listen", options->listen,
+                 "Where to listen (default tcp://*:7787); port 0 = any")
       ->type_name("tcp://ADDR:PORT")
       ->allow_extra_args(false);
   app.add_option("--advertise", options->advertise,

@@ -30,11 +30,12 @@ struct Options {
   PassphraseOptions passphrase;
 };
 
-constexpr std::size_t kMaxBody = std::size_t{8} << 20;     // of text on a terminal
+constexpr std::size_t kMaxBody = std::size_t{8} << 20;      // of text on a terminal
 constexpr std::size_t kMaxHeader = std::size_t{256} << 10;  // of --headers
 constexpr std::size_t kPiece = 64 * 1024;
 
-// ---- bytes ---------------------------------------------------------------------------------------
+// ---- bytes
+// ---------------------------------------------------------------------------------------
 
 /// To a file or pipe untouched; a terminal gets whole lines, cleaned.
 class OutSink {
@@ -93,19 +94,22 @@ Status save(Env& env, const core::Message& message, const std::string& directory
   auto names = save_parts(message, attachments, directory);
   if (!names) return names.error();
   for (const auto& name : *names) {
-    env.print(env.json ? json_line({{"file", core::clean_line(name)}}) : core::clean_line(name) + "\n");
+    env.print(env.json ? json_line({{"file", core::clean_line(name)}})
+                       : core::clean_line(name) + "\n");
   }
   return {};
 }
 
-// ---- text ----------------------------------------------------------------------------------------
+// ---- text
+// ----------------------------------------------------------------------------------------
 
 /// The header as it is in the message, up to the empty line.
 Result<std::string> header_text(const core::MessageSource& source) {
   std::string text(std::min<std::uint64_t>(source.size, kMaxHeader), '\0');
   std::size_t size = 0;
   while (size < text.size()) {
-    const core::ByteSpan rest(reinterpret_cast<std::uint8_t*>(text.data()) + size, text.size() - size);
+    const core::ByteSpan rest(reinterpret_cast<std::uint8_t*>(text.data()) + size,
+                              text.size() - size);
     auto count = source.read(size, rest);
     if (!count) return count.error();
     if (*count == 0) break;
@@ -119,7 +123,8 @@ Result<std::string> header_text(const core::MessageSource& source) {
 
 std::string list_of(const Names& names, const std::vector<core::Mailbox5322>& list, bool proven) {
   std::string all;
-  for (const auto& mailbox : list) all += (all.empty() ? "" : ", ") + names.describe(mailbox, proven);
+  for (const auto& mailbox : list)
+    all += (all.empty() ? "" : ", ") + names.describe(mailbox, proven);
   return all;
 }
 
@@ -156,7 +161,7 @@ std::string body_of(const core::Message& message) {
 std::string as_text(const Names& names, const OpenedMessage& opened) {
   const auto& header = opened.message->header();
   const Standing standing = standing_of(names, opened.stored.capsule(), header);
-  return standing.line + "\n" +                                         //
+  return standing.line + "\n" +                                          //
          field("From", list_of(names, header.from, standing.genuine)) +  //
          field("To", list_of(names, header.to, standing.genuine)) +      //
          field("Cc", list_of(names, header.cc, standing.genuine)) +      //
@@ -242,7 +247,9 @@ Action add_show(CLI::App& app) {
   auto* part = app.add_option("--part", options->part, "The content of part N")
                    ->type_name("N")
                    ->check(CLI::Range(1, 1'000'000));
-  auto* save = app.add_option("--save", options->save, "Save all attachments there; made when missing")->type_name("DIR");
+  auto* save =
+      app.add_option("--save", options->save, "Save all attachments there; made when missing")
+          ->type_name("DIR");
   raw->excludes(headers)->excludes(part)->excludes(save);
   headers->excludes(part)->excludes(save);
   part->excludes(save);

@@ -156,7 +156,8 @@ Status page(Env& env, const std::string& text) {
   writing = core::Fd();
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  const bool missing = WIFEXITED(status) && (WEXITSTATUS(status) == 127 || WEXITSTATUS(status) == 126);
+  const bool missing =
+      WIFEXITED(status) && (WEXITSTATUS(status) == 127 || WEXITSTATUS(status) == 126);
   return missing ? env.write(core::bytes_of(text)) : Status{};
 }
 

@@ -1,7 +1,7 @@
 // p2pmail unseal FILE: writes the message that a sealed file holds, for mutt's pgp_decrypt_command.
 //
-// The message goes to stdout without NUL bytes (binary parts become base64). One line on stderr says
-// who signed: "p2pmail: good: Signed: bob (peer)", for mutt's pgp_decryption_okay to look for;
+// The message goes to stdout without NUL bytes (binary parts become base64). One line on stderr
+// says who signed: "p2pmail: good: Signed: bob (peer)", for mutt's pgp_decryption_okay to look for;
 // without "good" the sender is not proved. --quiet leaves the line out only when all is well.
 #include <CLI/CLI.hpp>
 #include <memory>

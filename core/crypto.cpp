@@ -194,11 +194,10 @@ Result<SymmetricKey> stretch_passphrase(ByteView passphrase, ByteView salt16, st
   if (salt16.size() != crypto_pwhash_SALTBYTES || passes < 1 || passes > kMaxKdfPasses ||
       memory < crypto_pwhash_MEMLIMIT_MIN || memory > kMaxKdfMemory)
     return Error{Code::kMalformed, "passphrase parameters out of bounds"};
-  if (passphrase.empty()) return Error{Code::kWrongPassphrase, "an empty passphrase"};
+  const char* text = passphrase.empty() ? "" : reinterpret_cast<const char*>(passphrase.data());
   SymmetricKey key;
   if (crypto_pwhash(key.span().data(), key.span().size(),
-                    reinterpret_cast<const char*>(passphrase.data()), passphrase.size(),
-                    salt16.data(), passes, static_cast<std::size_t>(memory),
+                    text, passphrase.size(), salt16.data(), passes, static_cast<std::size_t>(memory),
                     crypto_pwhash_ALG_ARGON2ID13) != 0)
     return Error{Code::kUnavailable, "not enough memory to stretch the passphrase"};
   return key;

@@ -18,8 +18,8 @@ TEST(Duration, TakesEveryUnit) {
 }
 
 TEST(Duration, RefusesEverythingElse) {
-  for (const char* text : {"", "s", "-1", "+1", "1x", "1 s", "1ms", "1.5h", " 1", "367d",
-                           "99999999999999999999"}) {
+  for (const char* text :
+       {"", "s", "-1", "+1", "1x", "1 s", "1ms", "1.5h", " 1", "367d", "99999999999999999999"}) {
     EXPECT_FALSE(parse_duration(text)) << text;
   }
 }

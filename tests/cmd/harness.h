@@ -24,7 +24,8 @@ struct Outcome {
 
 inline core::Fd memory_file(const std::string& content = "") {
   core::Fd file(memfd_create("stream", MFD_CLOEXEC));
-  EXPECT_EQ(write(file.get(), content.data(), content.size()), static_cast<ssize_t>(content.size()));
+  EXPECT_EQ(write(file.get(), content.data(), content.size()),
+            static_cast<ssize_t>(content.size()));
   lseek(file.get(), 0, SEEK_SET);
   return file;
 }
@@ -46,18 +47,24 @@ class User {
   User(const User&) = delete;
   User& operator=(const User&) = delete;
 
-  Outcome operator()(const std::vector<std::string>& arguments, const std::string& input = "") const {
+  Outcome operator()(const std::vector<std::string>& arguments,
+                     const std::string& input = "") const {
     const core::Fd in = memory_file(input), out = memory_file(), err = memory_file();
-    Env env;
-    env.in = in.get();
-    env.out = out.get();
-    env.err = err.get();
-    env.paths.root = home_ / "store";
+    Env env = environment(in, out, err);
     Outcome outcome;
     outcome.status = run(env, arguments);
     outcome.out = content_of(out);
     outcome.err = content_of(err);
     return outcome;
+  }
+  [[nodiscard]] Env environment(const core::Fd& in, const core::Fd& out,
+                                const core::Fd& err) const {
+    Env env;
+    env.in = in.get();
+    env.out = out.get();
+    env.err = err.get();
+    env.paths.root = home_ / "store";
+    return env;
   }
   [[nodiscard]] const std::filesystem::path& home() const { return home_; }
   [[nodiscard]] std::string file(const std::string& name, const std::string& content) const {

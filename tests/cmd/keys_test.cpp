@@ -38,8 +38,12 @@ TEST(Passwd, ChangesThePassphrase) {
   const User user;
   const auto one = user.file("one", "first\n"), two = user.file("two", "second\n");
   ASSERT_EQ(user({"keygen", "--kdf-fast", "--passphrase-file", one}).status, 0);
-  EXPECT_EQ(user({"passwd", "--kdf-fast", "--passphrase-file", two, "--new-passphrase-file", two}).status, 77);
-  EXPECT_EQ(user({"passwd", "--kdf-fast", "--passphrase-file", one, "--new-passphrase-file", two}).status, 0);
+  EXPECT_EQ(
+      user({"passwd", "--kdf-fast", "--passphrase-file", two, "--new-passphrase-file", two}).status,
+      77);
+  EXPECT_EQ(
+      user({"passwd", "--kdf-fast", "--passphrase-file", one, "--new-passphrase-file", two}).status,
+      0);
   EXPECT_EQ(user({"ls", "--passphrase-file", one}).status, 77);
   EXPECT_EQ(user({"ls", "--passphrase-file", two}).status, 0);
 }

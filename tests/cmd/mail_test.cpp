@@ -72,11 +72,21 @@ TEST_F(MailTest, SavesAttachmentsBesideWhatIsThere) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory), {}), 3);
 }
 
-TEST_F(MailTest, SaveNeedsADirectoryAndAttachments) {
+TEST_F(MailTest, SaveMakesItsDirectory) {
+  send({"-a", ann.file("a", "x")}, "one");
+  EXPECT_EQ(ann({"show", "--save", ann.home() / "made/here", "@"}).out, "a\n");
+  EXPECT_TRUE(std::filesystem::is_regular_file(ann.home() / "made/here/a"));
+}
+
+TEST_F(MailTest, SaveNeedsAttachmentsAndADirectory) {
   send({}, "none");
   EXPECT_EQ(ann({"show", "--save", ann.home(), "@"}).status, 66);
-  send({"-a", ann.file("a", "x")}, "one");
-  EXPECT_EQ(ann({"show", "--save", ann.home() / "nowhere", "@"}).status, 66);
+  const auto file = ann.file("a", "x");
+  send({"-a", file}, "one");
+  const auto outcome = ann({"show", "--save", file, "@"});
+  EXPECT_NE(outcome.status, 0);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(std::filesystem::file_size(file), 1U);
 }
 
 TEST_F(MailTest, UnknownPartIsRefused) {
@@ -176,15 +186,15 @@ TEST_F(MailTest, RefusesFlagsThatMakeNoSense) {
 
 TEST_F(MailTest, UnsealGivesTheMessageWithoutNul) {
   send({"-a", ann.file("a", std::string("x\0y", 3))}, "the body");
-  const auto file = json::parse(ann({"ls", "--json"}).out)["id"].get<std::string>();
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(ann.home() / "store/mail/new")) {
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(ann.home() / "store/mail/new")) {
     const auto outcome = ann({"unseal", entry.path()});
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_EQ(outcome.out.find('\0'), std::string::npos);
     EXPECT_NE(outcome.out.find("the body"), std::string::npos);
     EXPECT_TRUE(outcome.err.starts_with("p2pmail: good: Signed: me")) << outcome.err;
   }
-  EXPECT_EQ(file.size(), 40U);
+  EXPECT_EQ(json::parse(ann({"ls", "--json"}).out)["id"].get<std::string>().size(), 40U);
 }
 
 TEST_F(MailTest, DamagedFileIsNamedAndShownToNobody) {
@@ -231,7 +241,24 @@ TEST(LockedStore, ListsWithoutSubjectsAndShowsNothing) {
   EXPECT_NE(locked.err.find("locked"), std::string::npos);
   EXPECT_EQ(ann({"show", "@"}).status, 77);
   EXPECT_NE(ann({"ls", "--passphrase-file", secret}).out.find("Confidential"), std::string::npos);
-  EXPECT_NE(ann({"show", "--passphrase-file", secret, "@"}).out.find("Confidential"), std::string::npos);
+  EXPECT_NE(ann({"show", "--passphrase-file", secret, "@"}).out.find("Confidential"),
+            std::string::npos);
+}
+
+// On a terminal ls asks; who just presses Enter gets the list that needs no key.
+TEST(LockedStore, AsksOnATerminalAndTakesNoForAnAnswer) {
+  const User ann;
+  ASSERT_EQ(ann({"keygen", "--kdf-fast", "--passphrase-file", ann.file("secret", "x\n")}).status,
+            0);
+  ASSERT_EQ(ann({"send", "-s", "Confidential", "me"}, "x").status, 0);
+  const core::Fd in = memory_file(), out = memory_file(), err = memory_file();
+  Env env = ann.environment(in, out, err);
+  env.in_is_terminal = env.out_is_terminal = true;
+  int asked = 0;
+  env.ask = [&asked](const std::string&) { return ++asked, core::SecretBytes(); };
+  EXPECT_EQ(run(env, {"ls"}), 0);
+  EXPECT_EQ(asked, 1);
+  EXPECT_NE(content_of(out).find("[...]"), std::string::npos);
 }
 
 }  // namespace

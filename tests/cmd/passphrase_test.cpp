@@ -9,7 +9,9 @@ namespace {
 
 using core::Code;
 
-std::string text(const core::SecretBytes& secret) { return std::string(core::text_of(secret.view())); }
+std::string text(const core::SecretBytes& secret) {
+  return std::string(core::text_of(secret.view()));
+}
 
 core::Result<core::SecretBytes> read(const std::string& content) {
   return read_passphrase_fd(memory_file(content).get());

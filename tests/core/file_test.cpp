@@ -138,7 +138,7 @@ TEST_F(FileTest, AFailedReplacementLeavesOldContentAndNothingElse) {
   EXPECT_FALSE(replace_file(root / "a", bytes_of("new")));
   EXPECT_TRUE(fs::is_directory(root / "a/inside"));
   EXPECT_EQ(entries(), 1U);
-  EXPECT_EQ(replace_file(root / "no/file", bytes_of("x")).error().code, Code::kNotFound);
+  EXPECT_EQ(replace_file(root / "no/file", bytes_of("x")).error().code, Code::kCannotCreate);
 }
 
 TEST_F(FileTest, ReplacesInTheWorkingDirectory) {
