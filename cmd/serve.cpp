@@ -71,11 +71,18 @@ class Server {
   core::PostOffice make(Env& env) {
     core::PostOffice::Options options;
     options.clocks = env.clock;
-    options.on_mail = [this](const core::NewMail& mail) { announce(env_, names_, mail); };
+    options.on_mail = [this](const core::NewMail& mail) {
+      // Whoever is not known may have been added a moment ago, by another process.
+      if (!names_.petname(mail.sender)) load_names();
+      announce(env_, names_, mail);
+    };
     return {env.store(), std::move(options)};
   }
   Status publish(const Places& places, const std::vector<core::Endpoint>& bound);
   void look_after();
+  void load_names() {
+    if (auto names = Names::load(env_.store())) names_ = std::move(*names);
+  }
   std::vector<net::Target> due();
   void dialed(const net::Target& target, const net::DialOutcome& outcome);
   void say(const net::Event& event);
@@ -102,7 +109,7 @@ void Server::look_after() {
   looked_after_ = now;
   if (auto refreshed = env_.store().refresh(); !refreshed) warn_once(refreshed.error().context);
   if (auto kept = env_.store().upkeep(env_.clock()); !kept) warn_once(kept.error().context);
-  if (auto names = Names::load(env_.store())) names_ = std::move(*names);
+  load_names();
 }
 
 std::vector<net::Target> Server::due() {

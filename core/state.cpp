@@ -235,7 +235,7 @@ Status State::add_peer(std::string_view petname, const IdentityKey& identity, st
                  fmt::format("p2pmail peers rename {} {}", (*same_key)->petname, petname)};
   return impl_
       ->query("INSERT INTO peers(identity, petname, added) VALUES(?1, ?2, ?3)"
-              " ON CONFLICT(identity) DO UPDATE SET petname = ?2")
+              " ON CONFLICT(identity) DO UPDATE SET petname = ?2, added = ?3")
       .bind(identity.view())
       .bind(petname)
       .bind(now)
