@@ -46,7 +46,7 @@ Result<std::string> card_output(Env& env, const Options& options) {
   }
   if (!env.json) return text;
   const std::string address = address_of(env.store().card().roster.value);
-  return json_line({{"address", address}, {options.link ? "link" : "card", text}});
+  return json_line("card", {{"address", address}, {options.link ? "link" : "card", text}});
 }
 
 Status run_card(Env& env, const Options& options) {

@@ -19,7 +19,6 @@ namespace p2pmail::cmd {
 
 /// What run() opens before the command starts.
 enum class Needs { kPaths, kStore };
-enum class Json { kNo, kYes };
 
 using Action = std::function<core::Status(Env&)>;
 
@@ -28,7 +27,6 @@ struct Command {
   const char* group;  // heading in the help; empty = hidden
   const char* summary;
   Needs needs;
-  Json json;  // has output to put as JSON
   Action (*add)(CLI::App& app);
 };
 [[nodiscard]] std::span<const Command> commands();

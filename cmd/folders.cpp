@@ -27,9 +27,10 @@ Status run_folders(Env& env) {
       return file.flags.find('S') == std::string::npos;
     });
     const std::string name = core::clean_line(folder);
-    env.print(env.json ? json_line({{"folder", name}, {"total", files->size()}, {"unread", unread}})
-                       : fmt::format("{}  {:>6}  {:>6} unread\n", padded(name, width),
-                                     files->size(), unread));
+    env.print(
+        env.json
+            ? json_line("folder", {{"folder", name}, {"total", files->size()}, {"unread", unread}})
+            : fmt::format("{}  {:>6}  {:>6} unread\n", padded(name, width), files->size(), unread));
   }
   return {};
 }

@@ -116,7 +116,9 @@ std::optional<std::string> nearest(std::string_view word,
   return best;
 }
 
-std::string json_line(const nlohmann::ordered_json& object) {
+std::string json_line(const char* type, const nlohmann::ordered_json& fields) {
+  nlohmann::ordered_json object{{"v", kJsonVersion}, {"type", type}};
+  object.update(fields);
   return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

@@ -26,7 +26,10 @@ namespace p2pmail::cmd {
 /// The candidate that was probably meant: at most two typing slips away.
 [[nodiscard]] std::optional<std::string> nearest(std::string_view word,
                                                  const std::vector<std::string>& candidates);
+/// What every JSON object of ours begins with: "v" (1 until a field changes its meaning or goes; new
+/// fields may come at any time) and "type", which says what the rest is. p2pmail-json(5).
+inline constexpr int kJsonVersion = 1;
 /// One object as one line. Text in it has been cleaned by the caller.
-[[nodiscard]] std::string json_line(const nlohmann::ordered_json& object);
+[[nodiscard]] std::string json_line(const char* type, const nlohmann::ordered_json& fields);
 
 }  // namespace p2pmail::cmd

@@ -50,7 +50,7 @@ Status check_vacant(const Env& env) {
   return {};
 }
 
-// JSON: {"address"}
+// JSON: {"address", "name"}
 Status run_keygen(Env& env, const Options& options) {
   if (auto named = check_name(options.name); !named) return named;
   if (auto vacant = check_vacant(env); !vacant) return vacant;
@@ -73,7 +73,9 @@ Status run_keygen(Env& env, const Options& options) {
   core::Roster roster;
   roster.identity = *identity;
   roster.name = options.name;
-  env.print(env.json ? json_line({{"address", address_of(roster)}}) : address_of(roster) + "\n");
+  env.print(env.json
+                ? json_line("identity", {{"address", address_of(roster)}, {"name", roster.name}})
+                : address_of(roster) + "\n");
   return {};
 }
 

@@ -136,17 +136,17 @@ std::string as_text(const Names& names, const Listed& line, std::size_t digits, 
 // "verdict" ("" while locked), "damage"}
 std::string as_json(const Names& names, const Listed& line) {
   const bool known = !line.locked && line.damage.empty();
-  return json_line({{"id", line.id},
-                    {"folder", core::clean_line(line.file.folder)},
-                    {"flags", line.file.flags},
-                    {"unread", !has_flag(line, 'S')},
-                    {"time", line.time},
-                    {shows_recipients(line) ? "to" : "from", person_of(names, line)},
-                    {"address", known ? address_of(line.sender) : ""},
-                    {"subject", core::clean_line(line.subject)},
-                    {"locked", line.locked},
-                    {"verdict", known ? verdict_name(line.verdict) : ""},
-                    {"damage", core::clean_line(line.damage)}});
+  return json_line("message", {{"id", line.id},
+                               {"folder", core::clean_line(line.file.folder)},
+                               {"flags", line.file.flags},
+                               {"unread", !has_flag(line, 'S')},
+                               {"time", line.time},
+                               {shows_recipients(line) ? "to" : "from", person_of(names, line)},
+                               {"address", known ? address_of(line.sender) : ""},
+                               {"subject", core::clean_line(line.subject)},
+                               {"locked", line.locked},
+                               {"verdict", known ? verdict_name(line.verdict) : ""},
+                               {"damage", core::clean_line(line.damage)}});
 }
 
 void print_lines(Env& env, const Names& names, const std::vector<Listed>& lines,

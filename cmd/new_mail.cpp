@@ -13,12 +13,12 @@ void announce(Env& env, const Names& names, const core::NewMail& mail) {
   const std::string who = names.label(mail.sender);
   const std::string subject = core::clean_line(mail.subject);
   if (env.json) {
-    env.print(json_line({{"id", id},
-                         {"from", who},
-                         {"address", address_of(mail.sender)},
-                         {"folder", core::clean_line(mail.folder)},
-                         {"subject", subject},
-                         {"size", mail.size}}));
+    env.print(json_line("new-mail", {{"id", id},
+                                     {"from", who},
+                                     {"address", address_of(mail.sender)},
+                                     {"folder", core::clean_line(mail.folder)},
+                                     {"subject", subject},
+                                     {"size", mail.size}}));
   } else if (env.out_is_terminal && !env.quiet) {
     env.print(core::clean_line(fmt::format("{}  {}  {}", id.substr(0, kShortId), who, subject),
                                env.width) +

@@ -46,13 +46,13 @@ std::vector<std::string> endpoints_of(const core::Peer& peer) {
 // since 1970), "endpoints" ([text])}
 std::string peer_json(const core::Peer& peer) {
   const std::string name = peer.card ? core::clean_line(peer.card->roster.value.name) : "";
-  return json_line({{"petname", core::clean_line(peer.petname)},
-                    {"address", address_of(peer)},
-                    {"name", name},
-                    {"card", peer.card.has_value()},
-                    {"blocked", peer.blocked},
-                    {"added", peer.added},
-                    {"endpoints", endpoints_of(peer)}});
+  return json_line("peer", {{"petname", core::clean_line(peer.petname)},
+                            {"address", address_of(peer)},
+                            {"name", name},
+                            {"card", peer.card.has_value()},
+                            {"blocked", peer.blocked},
+                            {"added", peer.added},
+                            {"endpoints", endpoints_of(peer)}});
 }
 
 Status list(Env& env) {

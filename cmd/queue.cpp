@@ -40,17 +40,17 @@ std::string when(std::uint64_t next, std::uint64_t now) {
 // JSON: {"entry", "id" (of the message), "recipient", "address", "subject", "since" (seconds since
 // 1970), "state" ("queued"), "attempts", "next" (seconds since 1970; 0 = now), "reason", "size"}
 std::string as_json(const Line& line) {
-  return json_line({{"entry", line.entry->id},
-                    {"id", core::to_hex(line.entry->message)},
-                    {"recipient", line.who},
-                    {"address", address_of(line.entry->recipient)},
-                    {"subject", core::clean_line(line.entry->subject)},
-                    {"since", line.entry->time},
-                    {"state", "queued"},
-                    {"attempts", line.progress.attempts},
-                    {"next", line.progress.next_attempt},
-                    {"reason", line.reason},
-                    {"size", line.entry->size}});
+  return json_line("queue-entry", {{"entry", line.entry->id},
+                                   {"id", core::to_hex(line.entry->message)},
+                                   {"recipient", line.who},
+                                   {"address", address_of(line.entry->recipient)},
+                                   {"subject", core::clean_line(line.entry->subject)},
+                                   {"since", line.entry->time},
+                                   {"state", "queued"},
+                                   {"attempts", line.progress.attempts},
+                                   {"next", line.progress.next_attempt},
+                                   {"reason", line.reason},
+                                   {"size", line.entry->size}});
 }
 
 std::string as_text(const Line& line, std::size_t width, std::uint64_t now) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "cmd/format.h"
 #include "core/text.h"
 
 namespace p2pmail::cmd {
@@ -69,7 +70,7 @@ std::string as_json(const core::Error& error) {
   nlohmann::ordered_json what{{"code", code_name(error.code)},
                               {"message", core::clean_line(error.context)}};
   if (!error.hint.empty()) what["hint"] = core::clean_line(error.hint);
-  return nlohmann::ordered_json{{"error", what}}.dump() + "\n";
+  return json_line("error", {{"error", what}});
 }
 
 std::string as_text(const core::Error& error) {

@@ -4,7 +4,7 @@
 //   p2pmail: hint: p2pmail card > alice.card      a command to type, when there is one
 //
 // Everything goes to stderr and is cleaned: contexts may quote a stranger. With --json the same as
-// {"error":{"code":"malformed","message":"...","hint":"..."}}.
+// {"v":1,"type":"error","error":{"code":"malformed","message":"...","hint":"..."}}.
 #pragma once
 
 #include "cmd/env.h"

@@ -26,11 +26,11 @@ struct Row {
 };
 
 /// Options common to all commands, also of the commands inside a command.
-void add_common(CLI::App& parser, Env& env, Json json) {
+void add_common(CLI::App& parser, Env& env) {
   parser.add_flag("-q,--quiet", env.quiet, "Say only what is wrong");
   parser.add_flag("-v,--verbose", env.verbose, "Say more, on standard error");
-  if (json == Json::kYes) parser.add_flag("--json", env.json, "One JSON object per line");
-  for (CLI::App* inner : parser.get_subcommands({})) add_common(*inner, env, json);
+  parser.add_flag("--json", env.json, "Output and errors as JSON, one object a line");
+  for (CLI::App* inner : parser.get_subcommands({})) add_common(*inner, env);
 }
 
 std::vector<Row> add_commands(CLI::App& app, Env& env) {
@@ -39,7 +39,7 @@ std::vector<Row> add_commands(CLI::App& app, Env& env) {
     CLI::App* parser = app.add_subcommand(command.name, command.summary);
     parser->group(command.group);
     rows.push_back({&command, parser, command.add(*parser)});
-    add_common(*parser, env, command.json);
+    add_common(*parser, env);
   }
   return rows;
 }

@@ -263,11 +263,12 @@ void say(Env& env, const Names& names, const core::Posted& posted, const AllOuts
   for (const auto& one : all) {
     const std::string who = names.label(one.entry.recipient);
     if (env.json) {
-      env.print(json_line({{"id", core::to_hex(posted.id)},
-                           {"recipient", who},
-                           {"address", address_of(one.entry.recipient)},
-                           {"state", one.delivered ? "delivered" : "queued"},
-                           {"reason", one.delivered ? "" : core::clean_line(one.why)}}));
+      env.print(
+          json_line("delivery", {{"id", core::to_hex(posted.id)},
+                                 {"recipient", who},
+                                 {"address", address_of(one.entry.recipient)},
+                                 {"state", one.delivered ? "delivered" : "queued"},
+                                 {"reason", one.delivered ? "" : core::clean_line(one.why)}}));
     } else if (!env.quiet && (env.verbose || env.out_is_terminal)) {
       env.print(who + ": " + words_of(one) + "\n");
     }

@@ -180,7 +180,7 @@ Status Server::publish(const Places& places, const std::vector<core::Endpoint>& 
   return {};
 }
 
-// JSON, first: {"listening"} per place; then as fetch does, per message
+// JSON, first: {"endpoint"} per place; then as fetch does, per message
 Status Server::run(const Places& places) {
   const core::AgreeSecret transport = env_.store().device().transport.clone();
   auto node = net::Node::create(post_office_, transport);
@@ -196,7 +196,7 @@ Status Server::run(const Places& places) {
   if (!watch) return watch.error();
   for (const auto& place : bound) {
     env_.note("listening on " + place.text());
-    if (env_.json) env_.print(json_line({{"listening", place.text()}}));
+    if (env_.json) env_.print(json_line("listening", {{"endpoint", place.text()}}));
   }
   if (auto flushed = env_.flush(); !flushed) return flushed;
   net::NodeHooks hooks;

@@ -94,7 +94,7 @@ Status save(Env& env, const core::Message& message, const std::string& directory
   auto names = save_parts(message, attachments, directory);
   if (!names) return names.error();
   for (const auto& name : *names) {
-    env.print(env.json ? json_line({{"file", core::clean_line(name)}})
+    env.print(env.json ? json_line("saved", {{"file", core::clean_line(name)}})
                        : core::clean_line(name) + "\n");
   }
   return {};
@@ -186,22 +186,22 @@ std::string as_json(const Names& names, const core::Listed& listed, const Opened
                            {"name", core::safe_file_name(part.file_name)},
                            {"size", part.encoded_size}});
   }
-  return json_line({{"id", core::to_hex(capsule.id)},
-                    {"folder", core::clean_line(listed.file.folder)},
-                    {"genuine", standing.genuine},
-                    {"standing", standing.line},
-                    {"verdict", verdict_name(capsule.verdict)},
-                    {"signer", address_of(capsule.sender)},
-                    {"from", list_of(names, header.from, standing.genuine)},
-                    {"to", list_of(names, header.to, standing.genuine)},
-                    {"cc", list_of(names, header.cc, standing.genuine)},
-                    {"bcc", blind_of(names, capsule)},
-                    {"time", header.time},
-                    {"message_id", core::clean_line(header.message_id)},
-                    {"in_reply_to", core::clean_line(header.in_reply_to)},
-                    {"subject", core::clean_line(header.subject)},
-                    {"body", body_of(*opened.message)},
-                    {"attachments", attachments}});
+  return json_line("content", {{"id", core::to_hex(capsule.id)},
+                               {"folder", core::clean_line(listed.file.folder)},
+                               {"genuine", standing.genuine},
+                               {"standing", standing.line},
+                               {"verdict", verdict_name(capsule.verdict)},
+                               {"signer", address_of(capsule.sender)},
+                               {"from", list_of(names, header.from, standing.genuine)},
+                               {"to", list_of(names, header.to, standing.genuine)},
+                               {"cc", list_of(names, header.cc, standing.genuine)},
+                               {"bcc", blind_of(names, capsule)},
+                               {"time", header.time},
+                               {"message_id", core::clean_line(header.message_id)},
+                               {"in_reply_to", core::clean_line(header.in_reply_to)},
+                               {"subject", core::clean_line(header.subject)},
+                               {"body", body_of(*opened.message)},
+                               {"attachments", attachments}});
 }
 
 void mark_seen(Env& env, const core::MailFile& file) {

@@ -12,7 +12,8 @@ namespace {
 core::Status run_whoami(Env& env) {
   const auto& roster = env.store().card().roster.value;
   const std::string address = address_of(roster);
-  env.print(env.json ? json_line({{"address", address}, {"name", core::clean_line(roster.name)}})
+  env.print(env.json ? json_line("identity",
+                                 {{"address", address}, {"name", core::clean_line(roster.name)}})
                      : address + "\n");
   return {};
 }

@@ -50,7 +50,7 @@ TEST(Report, CleansWhatAStrangerWrote) {
 
 TEST(Report, SpeaksJsonWhenAsked) {
   EXPECT_EQ(said({Code::kNoSpace, "disk full", ""}, true),
-            "{\"error\":{\"code\":\"no-space\",\"message\":\"disk full\"}}\n");
+            "{\"v\":1,\"type\":\"error\",\"error\":{\"code\":\"no-space\",\"message\":\"disk full\"}}\n");
 }
 
 TEST(Report, IsSilentWhenTheReaderHasGone) {
