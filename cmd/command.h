@@ -34,19 +34,25 @@ struct Command {
 // One per file.
 Action add_card(CLI::App& app);
 Action add_completion(CLI::App& app);
+Action add_config(CLI::App& app);
+Action add_doctor(CLI::App& app);
 Action add_fetch(CLI::App& app);
 Action add_flag(CLI::App& app);
 Action add_folders(CLI::App& app);
 Action add_keygen(CLI::App& app);
+Action add_lock(CLI::App& app);
 Action add_ls(CLI::App& app);
+Action add_muttrc(CLI::App& app);
 Action add_mv(CLI::App& app);
 Action add_passwd(CLI::App& app);
 Action add_peers(CLI::App& app);
 Action add_queue(CLI::App& app);
 Action add_rm(CLI::App& app);
+Action add_seal(CLI::App& app);
 Action add_send(CLI::App& app);
 Action add_serve(CLI::App& app);
 Action add_show(CLI::App& app);
+Action add_unlock(CLI::App& app);
 Action add_unseal(CLI::App& app);
 Action add_whoami(CLI::App& app);
 

@@ -7,6 +7,14 @@ namespace p2pmail::cmd {
 using core::Code;
 using core::Error;
 
+core::PostOffice::Options post_office_options(const Env& env) {
+  core::PostOffice::Options options;
+  options.clocks = env.clock;
+  options.policy = env.settings.header_policy;
+  options.keep_free = env.settings.keep_free;
+  return options;
+}
+
 net::Target target_of(const core::Peer& peer) {
   net::Target target;
   target.identity = peer.identity;

@@ -6,11 +6,15 @@
 #include <vector>
 
 #include "cmd/env.h"
+#include "core/post_office.h"
 #include "core/queue.h"
 #include "core/store.h"
 #include "net/dial.h"
 
 namespace p2pmail::cmd {
+
+/// Clock, header policy and free space as this run has them.
+[[nodiscard]] core::PostOffice::Options post_office_options(const Env& env);
 
 /// Every place where a device of the peer says that it listens, global addresses first. Private
 /// addresses and names count, because the user accepted the peer; onion names do not yet.

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <sstream>
 
 #include "core/file.h"
 #include "core/text.h"
@@ -48,6 +49,13 @@ Status Env::open_store() {
   return {};
 }
 
+Status Env::read_settings() {
+  auto loaded = load_settings(settings_file, variables);
+  if (!loaded) return loaded.error();
+  settings = std::move(*loaded);
+  return {};
+}
+
 core::Store& Env::store() {
   core::check(store_ != nullptr);
   return *store_;
@@ -80,11 +88,16 @@ void Env::detail(std::string_view text) {
 
 void write_best_effort(int fd, std::string_view text) { (void)write_all(fd, core::bytes_of(text)); }
 
+namespace {
+
+std::filesystem::path from(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
 core::Result<core::Paths> find_paths() {
-  const auto from = [](const char* name) -> std::filesystem::path {
-    const char* value = std::getenv(name);
-    return value == nullptr ? "" : value;
-  };
   if (const auto home = from("P2PMAIL_HOME"); !home.empty()) {
     return core::Paths{std::filesystem::absolute(home)};
   }
@@ -96,6 +109,45 @@ core::Result<core::Paths> find_paths() {
     return core::Paths{home / ".local/share/p2pmail"};
   }
   return Error{Code::kConfig, "neither P2PMAIL_HOME nor HOME is set", ""};
+}
+
+std::string find_program() {
+  constexpr const char* kName = "p2pmail";
+  std::error_code failure;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", failure);
+  if (failure) return kName;
+  const char* path = std::getenv("PATH");
+  std::istringstream directories(path == nullptr ? "" : path);
+  for (std::string directory; std::getline(directories, directory, ':');) {
+    const auto candidate = std::filesystem::path(directory) / kName;
+    if (!directory.empty() && std::filesystem::exists(candidate, failure)) {
+      return std::filesystem::equivalent(candidate, self, failure) ? kName : self.string();
+    }
+  }
+  return self.string();
+}
+
+std::filesystem::path find_runtime() {
+  const auto runtime = from("XDG_RUNTIME_DIR");
+  if (runtime.is_absolute()) return runtime / "p2pmail";
+  return "/dev/shm/p2pmail-" + std::to_string(getuid());
+}
+
+std::filesystem::path find_settings() {
+  if (const auto home = from("P2PMAIL_HOME"); !home.empty()) {
+    return std::filesystem::absolute(home) / "config";
+  }
+  const auto config = from("XDG_CONFIG_HOME");
+  return (config.is_absolute() ? config : from("HOME") / ".config") / "p2pmail/config";
+}
+
+Variables read_variables() {
+  Variables variables;
+  variables.home = from("P2PMAIL_HOME");
+  variables.p2pmail_pager = from("P2PMAIL_PAGER");
+  variables.pager = from("PAGER");
+  variables.has_pager = std::getenv("PAGER") != nullptr;
+  return variables;
 }
 
 }  // namespace p2pmail::cmd

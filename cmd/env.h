@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "cmd/settings.h"
 #include "core/keys.h"
 #include "core/result.h"
 #include "core/secret.h"
@@ -27,9 +28,13 @@ struct Env {
   bool in_is_terminal = false;
   bool out_is_terminal = false;
   std::size_t width = 0;  // columns of the terminal on `out`; 0 = lines are not cut
-  std::string pager;      // command for long text on a terminal; empty = none
 
   core::Paths paths;
+  std::filesystem::path settings_file;
+  Variables variables;
+  std::string program = "p2pmail";  // what other programs call us by
+  std::filesystem::path runtime;    // where plaintext may lie for a moment: in memory
+  std::string login;                // the user's name on this machine; empty = not known
   std::function<core::Now()> clock = core::read_clocks;
   const std::atomic<bool>* stop = nullptr;  // set by a signal handler: end soon
   /// Asks for a secret on the terminal, without echo. Empty, or an answer of kLocked = no terminal.
@@ -40,8 +45,12 @@ struct Env {
   bool verbose = false;
   bool json = false;
 
+  Settings settings;  // loaded by run() for commands that need the store
+
   bool out_closed = false;  // the reader of `out` has gone: nothing more to say, no complaint
 
+  /// Reads the settings; called by run() before open_store(). kConfig.
+  [[nodiscard]] core::Status read_settings();
   /// Opens the store; called by run() for commands that need it.
   [[nodiscard]] core::Status open_store();
   /// Only after open_store().
@@ -68,5 +77,12 @@ void write_best_effort(int fd, std::string_view text);
 
 /// P2PMAIL_HOME, else $XDG_DATA_HOME/p2pmail, else ~/.local/share/p2pmail. kConfig without any.
 [[nodiscard]] core::Result<core::Paths> find_paths();
+/// "p2pmail" when $PATH leads to this very program, else its whole path.
+[[nodiscard]] std::string find_program();
+/// $XDG_RUNTIME_DIR/p2pmail, else /dev/shm/p2pmail-UID: both in memory. Not made here.
+[[nodiscard]] std::filesystem::path find_runtime();
+/// $P2PMAIL_HOME/config, else $XDG_CONFIG_HOME/p2pmail/config, else ~/.config/p2pmail/config.
+[[nodiscard]] std::filesystem::path find_settings();
+[[nodiscard]] Variables read_variables();
 
 }  // namespace p2pmail::cmd

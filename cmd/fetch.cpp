@@ -76,8 +76,7 @@ Status exchange(Env& env, const Names& names, const std::vector<net::Target>& ta
   core::Store& store = env.store();
   auto entries = queued(store);
   if (!entries) return entries.error();
-  core::PostOffice::Options options;
-  options.clocks = env.clock;
+  auto options = post_office_options(env);
   options.on_mail = [&env, &names](const core::NewMail& mail) { announce(env, names, mail); };
   core::PostOffice post_office(store, std::move(options));
   if (auto own = post_office.deliver_to_self(); !own) return own;
@@ -92,7 +91,7 @@ Status exchange(Env& env, const Names& names, const std::vector<net::Target>& ta
 }
 
 Status run_fetch(Env& env, const Options& options) {
-  std::chrono::milliseconds total{0};
+  std::chrono::milliseconds total = env.settings.fetch_timeout;
   if (!options.timeout.empty()) {
     auto parsed = parse_duration(options.timeout);
     if (!parsed) return parsed.error();

@@ -73,14 +73,27 @@ core::Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   return std::chrono::milliseconds{static_cast<std::int64_t>(count * unit * 1000)};
 }
 
+core::Result<std::uint64_t> parse_size(std::string_view text) {
+  constexpr std::string_view kUnits = "KMGT";
+  const Error wrong{Code::kUsage, fmt::format("'{}' is not a size such as 500K, 64M or 2G", text),
+                    ""};
+  std::uint64_t count = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, failure] = std::from_chars(text.data(), end, count);
+  if (failure != std::errc{} || end - rest > 1) return wrong;
+  if (rest == end) return count;
+  const auto unit = kUnits.find(*rest);
+  if (unit == std::string_view::npos) return wrong;
+  const std::uint64_t shift = 10 * (unit + 1);
+  if (count > (std::uint64_t{1} << 60 >> shift)) return wrong;
+  return count << shift;
+}
+
 std::string padded(std::string_view clean_text, std::size_t width) {
   const std::size_t used = core::columns(clean_text);
   return std::string(clean_text) + std::string(used < width ? width - used : 0, ' ');
 }
 
-namespace {
-
-// Edit distance with swaps of neighbours counted once (optimal string alignment).
 std::size_t slips(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   std::iota(last.begin(), last.end(), std::size_t{0});
@@ -97,8 +110,6 @@ std::size_t slips(std::string_view a, std::string_view b) {
   }
   return last[b.size()];
 }
-
-}  // namespace
 
 std::optional<std::string> nearest(std::string_view word,
                                    const std::vector<std::string>& candidates) {

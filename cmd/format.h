@@ -21,8 +21,13 @@ namespace p2pmail::cmd {
 [[nodiscard]] std::string human_size(std::uint64_t bytes);
 /// "90", "30s", "5m", "1h", "2d"; at most a year. kUsage.
 [[nodiscard]] core::Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+/// "0", "500", "64K", "64M", "2G", "1T": bytes, powers of 1024. kUsage.
+[[nodiscard]] core::Result<std::uint64_t> parse_size(std::string_view text);
 /// Filled with blanks to `width` columns.
 [[nodiscard]] std::string padded(std::string_view clean_text, std::size_t width);
+/// Typing slips between two words: insertions, deletions, changes, swaps of neighbours (optimal
+/// string alignment). Quadratic in their length; callers bound it.
+[[nodiscard]] std::size_t slips(std::string_view a, std::string_view b);
 /// The candidate that was probably meant: at most two typing slips away.
 [[nodiscard]] std::optional<std::string> nearest(std::string_view word,
                                                  const std::vector<std::string>& candidates);

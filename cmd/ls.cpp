@@ -12,6 +12,7 @@
 
 #include "cmd/command.h"
 #include "cmd/format.h"
+#include "cmd/keyring.h"
 #include "cmd/messages.h"
 #include "cmd/names.h"
 #include "cmd/new_mail.h"
@@ -66,6 +67,9 @@ Result<MaybeKey> ask_for_key(Env& env) {
 /// The store key, or nullopt when it stays locked.
 Result<MaybeKey> try_unlock(Env& env, const PassphraseOptions& options) {
   auto open = options.given() ? unlock_store(env, options) : env.store().unlock(nullptr);
+  if (!open && !options.given()) {
+    if (auto kept = kept_store_key(env.store().store_public())) return MaybeKey(std::move(*kept));
+  }
   if (open) return MaybeKey(std::move(*open));
   if (options.given() || open.error().code != Code::kLocked) return open.error();
   return ask_for_key(env);

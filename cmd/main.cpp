@@ -1,4 +1,5 @@
 // The p2pmail program: process-wide settings, then cmd::run.
+#include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -43,12 +44,15 @@ int main(int argc, char** argv) {
   env.in_is_terminal = isatty(env.in) == 1;
   env.out_is_terminal = isatty(env.out) == 1;
   env.width = env.out_is_terminal ? cmd::terminal_width(env.out) : 0;
-  const char* pager = std::getenv("PAGER");
-  env.pager = pager == nullptr ? "less" : pager;
   env.stop = &stop;
   env.ask = cmd::ask_terminal;
   auto paths = cmd::find_paths();
   if (!paths) return cmd::report(env, paths.error());
   env.paths = *paths;
-  return cmd::run(env, std::vector<std::string>(argv + (argc > 0), argv + argc));
+  env.settings_file = cmd::find_settings();
+  env.variables = cmd::read_variables();
+  env.program = cmd::find_program();
+  env.runtime = cmd::find_runtime();
+  if (const passwd* user = getpwuid(getuid()); user != nullptr) env.login = user->pw_name;
+  return cmd::run(env, cmd::command_words(std::vector<std::string>(argv, argv + argc)));
 }

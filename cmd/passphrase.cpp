@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 
+#include "cmd/keyring.h"
 #include "cmd/terminal.h"
 #include "core/crypto.h"
 #include "core/file.h"
@@ -55,7 +56,7 @@ Result<SecretBytes> first_line(int fd, const std::string& subject) {
 
 Error nobody_to_ask() {
   return Error{Code::kLocked, "a passphrase is needed and there is no terminal to ask on",
-               "use --passphrase-file FILE or --passphrase-fd N"};
+               "p2pmail unlock, or use --passphrase-file FILE or --passphrase-fd N"};
 }
 
 Result<SecretBytes> ask(Env& env, const std::string& prompt) {
@@ -106,6 +107,9 @@ Result<SecretBytes> new_passphrase(Env& env, const PassphraseOptions& options) {
 Result<core::AgreeSecret> unlock_store(Env& env, const PassphraseOptions& options) {
   auto open = env.store().unlock(nullptr);
   if (open || open.error().code != Code::kLocked) return open;
+  if (!options.given()) {
+    if (auto kept = kept_store_key(env.store().store_public())) return std::move(*kept);
+  }
   auto passphrase = old_passphrase(env, options);
   if (!passphrase) return passphrase.error();
   return env.store().unlock(&*passphrase);

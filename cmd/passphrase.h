@@ -33,7 +33,7 @@ void add_passphrase_options(CLI::App& app, PassphraseOptions& options);
 /// From the options, else asked twice.
 [[nodiscard]] core::Result<core::SecretBytes> new_passphrase(Env& env,
                                                              const PassphraseOptions& options);
-/// The store key; asks only when the key has a passphrase.
+/// The store key: in the open, by the options' passphrase, as `unlock` keeps it, or asked for.
 [[nodiscard]] core::Result<core::AgreeSecret> unlock_store(Env& env,
                                                            const PassphraseOptions& options);
 

@@ -11,6 +11,14 @@
 
 namespace p2pmail::cmd {
 
+struct Resolved {
+  core::IdentityKey key;
+  core::Mailbox5322 mailbox;  // for the header: what the recipient calls itself, never a petname
+};
+/// A petname, an address or "me". kUnknownRecipient for whoever is not known or has no card, with
+/// the nearest petname as a hint, also for an address whose checksum does not fit.
+[[nodiscard]] core::Result<Resolved> resolve_recipient(Env& env, const std::string& word);
+
 struct Recipients {
   std::vector<core::Mailbox5322> to;  // for the header
   std::vector<core::Mailbox5322> cc;

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <exception>
+#include <filesystem>
 
 #include "cmd/command.h"
 #include "cmd/format.h"
@@ -102,6 +103,7 @@ Status run_chosen(const std::vector<Row>& rows, Env& env) {
   for (const Row& row : rows) {
     if (!row.parser->parsed()) continue;
     if (row.command->needs == Needs::kStore) {
+      if (auto read = env.read_settings(); !read) return read;
       if (auto opened = env.open_store(); !opened) return opened;
     }
     return row.action(env);
@@ -125,6 +127,16 @@ Status parse_and_run(Env& env, const std::vector<std::string>& arguments) {
 }
 
 }  // namespace
+
+std::vector<std::string> command_words(const std::vector<std::string>& argv) {
+  if (argv.empty()) return {};
+  std::vector<std::string> words(argv.begin() + 1, argv.end());
+  if (std::filesystem::path(argv.front()).filename() != "sendmail") return words;
+  // -bm, "deliver mail", is what sendmail does anyway; here -b would be a blind carbon copy.
+  std::erase(words, "-bm");
+  words.insert(words.begin(), {"send", "-i"});
+  return words;
+}
 
 int run(Env& env, const std::vector<std::string>& arguments) {
   core::crypto_init();

@@ -1,264 +1,34 @@
 // p2pmail send: composes, seals, queues, pushes now if it can, and says what is true.
-#include <fcntl.h>
+#include "cmd/send.h"
+
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 
 #include "cmd/command.h"
-#include "cmd/delivery.h"
 #include "cmd/format.h"
 #include "cmd/names.h"
-#include "cmd/recipients.h"
-#include "core/file.h"
+#include "cmd/push.h"
 #include "core/outbox.h"
-#include "core/post_office.h"
-#include "core/stored_message.h"
 #include "core/text.h"
 
 namespace p2pmail::cmd {
 
 using core::Code;
 using core::Error;
-using core::Result;
 using core::Status;
-using Clock = std::chrono::steady_clock;
 
 namespace {
-
-struct Options {
-  std::string subject;
-  std::vector<std::string> attachments;
-  std::vector<std::string> to, cc, bcc;
-  std::string in_reply_to;
-  std::string wait;
-  bool no_push = false;
-};
-
-constexpr std::size_t kMaxSubjectBytes = 4096;
-constexpr std::chrono::seconds kFirstRetry{1};
-constexpr std::chrono::seconds kLastRetry{30};
-
-Status check_line(const std::string& text, const char* what) {
-  if (core::has_controls(text)) {
-    return Error{Code::kUsage, fmt::format("{} has control characters or is not UTF-8", what), ""};
-  }
-  if (text.size() > kMaxSubjectBytes)
-    return Error{Code::kUsage, fmt::format("{} is too long", what), ""};
-  return {};
-}
-
-// ---- attachments
-// ---------------------------------------------------------------------------------
-
-struct Attachments {
-  std::vector<core::Fd> open;
-  std::vector<core::Draft::Attachment> list;
-  bool uses_stdin = false;
-};
-
-Status add_file(Attachments& all, const std::string& path) {
-  auto file = core::open_file(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  if (!file) return file.error();
-  struct stat facts {};
-  if (fstat(file->get(), &facts) != 0) return core::errno_error(errno, path, "cannot look at");
-  if (S_ISDIR(facts.st_mode)) {
-    return Error{Code::kNotFound, path + ": is a directory",
-                 fmt::format("tar c {} | p2pmail send -a - ...", path)};
-  }
-  const std::string name = core::safe_file_name(std::filesystem::path(path).filename().string());
-  all.list.push_back({path, name, file->get()});
-  all.open.push_back(std::move(*file));
-  return {};
-}
-
-// All of them before anything is composed: a missing one sends nothing.
-Result<Attachments> open_attachments(const Env& env, const std::vector<std::string>& paths) {
-  Attachments all;
-  for (const auto& path : paths) {
-    if (path == "-") {
-      if (all.uses_stdin) return Error{Code::kUsage, "standard input can be attached once", ""};
-      all.uses_stdin = true;
-      all.list.push_back({"standard input", "stdin", env.in});
-    } else if (auto added = add_file(all, path); !added) {
-      return added.error();
-    }
-  }
-  return all;
-}
-
-// ---- the draft
-// -----------------------------------------------------------------------------------
-
-/// The Message-ID behind what the user named: a message of the store, or the field's own words.
-Result<std::string> referenced(Env& env, const std::string& word) {
-  if (word.empty()) return std::string();
-  if (auto checked = check_line(word, "the reference"); !checked) return checked.error();
-  const auto at = word.find('@');
-  const bool is_message_id = at != std::string::npos && at > 0 && word[at - 1] != '/';
-  if (is_message_id) {
-    const bool angled = word.starts_with('<') && word.ends_with('>');
-    std::string bare = angled ? word.substr(1, word.size() - 2) : word;
-    if (bare.find_first_of(" <>") == std::string::npos) return bare;
-    return Error{Code::kUsage, fmt::format("'{}' is not a Message-ID", word), ""};
-  }
-  auto listed = core::resolve_message(env.store(), word);
-  if (!listed) return listed.error();
-  auto outer = core::read_outer(listed->file.path);
-  if (!outer) return outer.error();
-  const auto fields = core::parse_header(*outer);
-  if (fields && !fields->message_id.empty()) return fields->message_id;
-  return Error{Code::kMalformed, listed->file.path.string() + ": has no Message-ID", ""};
-}
-
-std::string fresh_message_id(const core::Store& store) {
-  core::Bytes random(16);
-  core::random_bytes(random);
-  const std::string address = address_of(store.card().roster.value);
-  return core::to_hex(random) + address.substr(address.find('@'));
-}
-
-Result<core::Posting> make_posting(Env& env, const Options& options, const Attachments& files) {
-  if (auto checked = check_line(options.subject, "the subject"); !checked) return checked.error();
-  auto recipients = resolve_recipients(env, options.to, options.cc, options.bcc);
-  if (!recipients) return recipients.error();
-  auto reply = referenced(env, options.in_reply_to);
-  if (!reply) return reply.error();
-  const auto& roster = env.store().card().roster.value;
-  core::Posting posting;
-  posting.draft.from = {roster.name, address_of(roster)};
-  posting.draft.to = std::move(recipients->to);
-  posting.draft.cc = std::move(recipients->cc);
-  posting.draft.subject = options.subject;
-  posting.draft.message_id = fresh_message_id(env.store());
-  posting.draft.in_reply_to = *reply;
-  posting.draft.time = env.clock().time;
-  posting.draft.body_fd = files.uses_stdin ? -1 : env.in;
-  posting.draft.attachments = files.list;
-  posting.open = std::move(recipients->open);
-  posting.blind = std::move(recipients->blind);
-  return posting;
-}
-
-// ---- pushing
-// -------------------------------------------------------------------------------------
-
-struct Outstanding {
-  core::QueueEntry entry;
-  bool delivered = false;
-  std::string why;  // in words, when not delivered
-};
-using AllOutstanding = std::vector<Outstanding>;
-
-bool all_delivered(const AllOutstanding& all) {
-  return std::all_of(all.begin(), all.end(), [](const auto& one) { return one.delivered; });
-}
-
-/// Targets for what is outstanding; who cannot be dialed is noted.
-std::vector<net::Target> targets_for(core::Store& store, AllOutstanding& all) {
-  std::vector<net::Target> targets;
-  for (auto& one : all) {
-    if (one.delivered || one.entry.recipient == store.identity()) continue;
-    auto peer = peer_of(store, one.entry.recipient);
-    net::Target target = peer && *peer ? target_of(**peer) : net::Target{};
-    if (target.places.empty()) {
-      one.why = "listens nowhere that is known; waits until fetched";
-    } else {
-      targets.push_back(std::move(target));
-    }
-  }
-  return targets;
-}
-
-void note_outcomes(Env& env, AllOutstanding& all, const std::vector<net::Target>& targets,
-                   const std::vector<net::DialOutcome>& outcomes) {
-  core::Store& store = env.store();
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    for (auto& one : all) {
-      if (one.delivered || one.entry.recipient != targets[i].identity) continue;
-      const auto& error = outcomes[i].error;
-      if (error) one.why = "cannot be reached: " + error->context;
-      if (error) note_unreached(store, {one.entry.id}, *error, env.clock().time);
-      // A refusal of this very letter says more than how the conversation ended.
-      if (outcomes[i].reached) one.why = store.queue().progress(one.entry.id).last_error;
-    }
-  }
-}
-
-/// One attempt for everybody who has not got it yet.
-Status push_once(Env& env, AllOutstanding& all) {
-  core::Store& store = env.store();
-  core::PostOffice::Options options;
-  options.clocks = env.clock;
-  for (const auto& one : all) {
-    if (!one.delivered) options.only.insert(one.entry.id);
-  }
-  core::PostOffice post_office(store, std::move(options));
-  const bool to_self = std::any_of(all.begin(), all.end(), [&store](const auto& one) {
-    return !one.delivered && one.entry.recipient == store.identity();
-  });
-  if (to_self) {
-    if (auto delivered = post_office.deliver_to_self(); !delivered) return delivered;
-  }
-  const auto targets = targets_for(store, all);
-  net::DialOptions dialing;
-  dialing.stop = env.stop;
-  std::vector<net::DialOutcome> outcomes;
-  if (!targets.empty())
-    outcomes = net::dial(post_office, store.device().transport, targets, dialing);
-  for (auto& one : all) {
-    if (!one.delivered) one.delivered = post_office.delivered().contains(one.entry.id);
-  }
-  note_outcomes(env, all, targets, outcomes);
-  return {};
-}
-
-/// A running `serve` may have been quicker: then the entry is gone without us.
-void look_again(core::Store& store, AllOutstanding& all) {
-  for (auto& one : all) one.delivered = one.delivered || is_gone(store, one.entry.id);
-}
-
-void pause(const core::QueueWatch& watch, std::chrono::milliseconds most) {
-  pollfd item{watch.fd(), POLLIN, 0};
-  if (poll(&item, 1, static_cast<int>(most.count())) <= 0) return;
-  std::array<char, 4096> discarded;
-  while (read(watch.fd(), discarded.data(), discarded.size()) > 0) continue;
-}
-
-Status wait_for_receipts(Env& env, AllOutstanding& all, std::chrono::milliseconds patience) {
-  const auto deadline = Clock::now() + patience;
-  auto watch = core::QueueWatch::create(env.store().queue().directory());
-  if (!watch) return watch.error();
-  std::chrono::milliseconds retry = kFirstRetry;
-  auto next_try = Clock::now() + retry;
-  while (true) {
-    look_again(env.store(), all);
-    if (all_delivered(all) || env.stopped() || Clock::now() >= deadline) return {};
-    if (Clock::now() >= next_try) {
-      if (auto pushed = push_once(env, all); !pushed) return pushed;
-      retry = std::min<std::chrono::milliseconds>(2 * retry, kLastRetry);
-      next_try = Clock::now() + retry;
-      continue;
-    }
-    const auto left = std::min(deadline, next_try) - Clock::now();
-    const auto most = std::chrono::ceil<std::chrono::milliseconds>(left);
-    pause(*watch, std::clamp<std::chrono::milliseconds>(most, std::chrono::milliseconds{1},
-                                                        std::chrono::milliseconds{500}));
-  }
-}
-
-// ---- saying so
-// -----------------------------------------------------------------------------------
 
 std::string words_of(const Outstanding& one) {
   if (one.delivered) return "delivered";
   return one.why.empty() ? "queued" : "queued (" + core::clean_line(one.why) + ")";
 }
 
-// JSON, per recipient: {"id", "recipient", "address", "state" ("delivered" | "queued"), "reason"}
+// JSON, per recipient: {"id", "recipient", "address", "state" ("delivered" | "queued" |
+// "handed-over"), "reason"}
 void say(Env& env, const Names& names, const core::Posted& posted, const AllOutstanding& all) {
   for (const auto& one : all) {
     const std::string who = names.label(one.entry.recipient);
@@ -275,28 +45,54 @@ void say(Env& env, const Names& names, const core::Posted& posted, const AllOuts
   }
 }
 
-Status undelivered(const Names& names, const AllOutstanding& all, const std::string& wait) {
+// The same object, with the state "handed-over": what the other command does with it is not ours to
+// say.
+void say_handed_over(Env& env, const core::Posted& posted, const std::vector<std::string>& all) {
+  for (const auto& address : all) {
+    const std::string who = core::clean_line(address);
+    if (env.json) {
+      env.print(json_line("delivery", {{"id", core::to_hex(posted.id)},
+                                       {"recipient", who},
+                                       {"address", who},
+                                       {"state", "handed-over"},
+                                       {"reason", "to the setting fallback_sendmail"}}));
+    } else if (!env.quiet && (env.verbose || env.out_is_terminal)) {
+      env.print(who + ": handed over to the fallback command\n");
+    }
+  }
+}
+
+Status undelivered(const Names& names, const AllOutstanding& all,
+                   std::chrono::milliseconds patience) {
   std::string who;
   for (const auto& one : all) {
     if (!one.delivered) who += (who.empty() ? "" : ", ") + names.label(one.entry.recipient);
   }
   if (who.empty()) return {};
-  return Error{Code::kTimeout,
-               fmt::format("no receipt within {} from {}; it stays queued", wait, who),
-               "p2pmail queue"};
+  return Error{
+      Code::kTimeout,
+      fmt::format("no receipt within {} from {}; it stays queued",
+                  short_duration(static_cast<std::uint64_t>(patience.count() / 1000)), who),
+      "p2pmail queue"};
 }
 
-Result<core::Posted> post(Env& env, const Options& options) {
-  auto files = open_attachments(env, options.attachments);
-  if (!files) return files.error();
-  auto posting = make_posting(env, options, *files);
-  if (!posting) return posting.error();
-  if (env.in_is_terminal) env.note("type the message, end it with ^D");
-  return core::post(env.store(), *posting, env.clock());
+Status check_ways(const SendOptions& options) {
+  const bool composes = !options.subject.empty() || !options.attachments.empty() ||
+                        !options.cc.empty() || !options.bcc.empty() || !options.in_reply_to.empty();
+  if (!options.takes_message()) {
+    if (!options.to.empty()) return {};
+    return Error{Code::kUsage, "send: to whom?", "p2pmail send -h"};
+  }
+  if (!composes) return {};
+  return Error{Code::kUsage,
+               "send: with -t, -i, -o, -f or -F the whole message comes on standard input; "
+               "-s, -a, -c, -b and --in-reply-to compose one",
+               ""};
 }
 
-Status run_send(Env& env, const Options& options) {
-  std::chrono::milliseconds patience{0};
+Status run_send(Env& env, const SendOptions& options) {
+  if (auto checked = check_ways(options); !checked) return checked;
+  auto patience = env.settings.send_wait;
   if (!options.wait.empty()) {
     auto parsed = parse_duration(options.wait);
     if (!parsed) return parsed.error();
@@ -304,12 +100,18 @@ Status run_send(Env& env, const Options& options) {
   }
   auto names = Names::load(env.store());
   if (!names) return names.error();
-  auto posted = post(env, options);
+  auto prepared =
+      options.takes_message() ? prepare_message(env, options) : prepare_draft(env, options);
+  if (!prepared) return prepared.error();
+  prepared->posting.policy = env.settings.header_policy;
+  auto posted = core::post(env.store(), prepared->posting, env.clock());
   if (!posted) return posted.error();
   AllOutstanding all;
   for (auto& entry : posted->entries) all.push_back({std::move(entry), false, ""});
   // From here on the message is queued, whatever happens: trouble is said, never a failure.
-  if (!options.no_push) {
+  const bool only_queue = options.no_push || std::find(options.modes.begin(), options.modes.end(),
+                                                       "dq") != options.modes.end();
+  if (!only_queue) {
     if (auto pushed = push_once(env, all); !pushed) env.note("warning: " + pushed.error().context);
   }
   if (patience.count() > 0 && !all_delivered(all)) {
@@ -318,30 +120,56 @@ Status run_send(Env& env, const Options& options) {
   }
   look_again(env.store(), all);
   say(env, *names, *posted, all);
+  say_handed_over(env, *posted, prepared->handed_over);
   if (auto flushed = env.flush(); !flushed) return flushed;
-  return patience.count() > 0 ? undelivered(*names, all, options.wait) : Status{};
+  return patience.count() > 0 ? undelivered(*names, all, patience) : Status{};
+}
+
+void add_composing(CLI::App& app, SendOptions& options) {
+  app.add_option("-s,--subject", options.subject, "Subject")->type_name("TEXT");
+  const auto add_list = [&app](const char* name, std::vector<std::string>& list, const char* what) {
+    return app.add_option(name, list, what)->allow_extra_args(false);
+  };
+  add_list("-a,--attach", options.attachments, "Attach a file; - is standard input")
+      ->type_name("FILE");
+  add_list("-c,--cc", options.cc, "Carbon copy")->type_name("RECIPIENT");
+  add_list("-b,--bcc", options.bcc, "Blind carbon copy")->type_name("RECIPIENT");
+  app.add_option("--in-reply-to", options.in_reply_to, "Message that this one answers")
+      ->type_name("ID");
+}
+
+// The names are sendmail's own, as mail programs type them.
+void add_sendmail(CLI::App& app, SendOptions& options) {
+  constexpr const char* kGroup = "As sendmail: the whole message on standard input";
+  app.add_flag("-t", options.from_header, "Recipients from To, Cc and Bcc as well")->group(kGroup);
+  app.add_flag("-i", options.ignore_dots, "A dot ends nothing (it never does)")->group(kGroup);
+  app.add_option("-o", options.modes, "-oi, -oem: accepted; -odq: only queue")
+      ->type_name("WORD")
+      ->allow_extra_args(false)
+      ->group(kGroup);
+  app.add_option("-f", options.sender, "Envelope sender, for the fallback command")
+      ->type_name("ADDRESS")
+      ->group(kGroup);
+  app.add_option("-F", options.full_name, "Name for a From that is missing or has none")
+      ->type_name("NAME")
+      ->group(kGroup);
+  app.add_option("-B,-N,-R", options.ignored, "Accepted, means nothing here")
+      ->type_name("WORD")
+      ->allow_extra_args(false)
+      ->group(kGroup);
 }
 
 }  // namespace
 
 Action add_send(CLI::App& app) {
-  auto options = std::make_shared<Options>();
-  app.add_option("-s,--subject", options->subject, "Subject")->type_name("TEXT");
-  const auto add_list = [&app](const char* name, std::vector<std::string>& list, const char* what) {
-    return app.add_option(name, list, what)->allow_extra_args(false);
-  };
-  add_list("-a,--attach", options->attachments, "Attach a file; - is standard input")
-      ->type_name("FILE");
-  add_list("-c,--cc", options->cc, "Carbon copy")->type_name("RECIPIENT");
-  add_list("-b,--bcc", options->bcc, "Blind carbon copy")->type_name("RECIPIENT");
-  app.add_option("--in-reply-to", options->in_reply_to, "Message that this one answers")
-      ->type_name("ID");
+  auto options = std::make_shared<SendOptions>();
+  add_composing(app, *options);
+  add_sendmail(app, *options);
   app.add_option("--wait", options->wait, "Wait for all receipts, at most so long")
       ->type_name("DURATION");
   app.add_flag("--no-push", options->no_push, "Only queue; serve or fetch will deliver");
   app.add_option("recipients", options->to, "Petnames or addresses; me is myself")
-      ->type_name("RECIPIENT")
-      ->required();
+      ->type_name("RECIPIENT");
   return [options](Env& env) { return run_send(env, *options); };
 }
 

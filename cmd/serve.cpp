@@ -30,14 +30,13 @@ struct Options {
   std::vector<std::string> advertise;
 };
 
-constexpr const char* kDefaultListen = "tcp://*:7787";
 constexpr std::chrono::seconds kUpkeepEvery{60};
 
 struct Places {
   std::vector<core::Endpoint> listen;
   std::vector<core::Endpoint> advertise;
 };
-Result<Places> parse_places(const Options& options) {
+Result<Places> parse_places(const Env& env, const Options& options) {
   Places places;
   for (const auto& text : options.listen) {
     auto endpoint = core::parse_listen(text);
@@ -49,7 +48,8 @@ Result<Places> parse_places(const Options& options) {
     if (!endpoint) return endpoint.error().in("--advertise");
     places.advertise.push_back(*endpoint);
   }
-  if (places.listen.empty()) places.listen.push_back(*core::parse_listen(kDefaultListen));
+  if (places.listen.empty()) places.listen = env.settings.listen;
+  if (places.advertise.empty()) places.advertise = env.settings.advertise;
   if (places.listen.size() > core::kMaxEndpoints || places.advertise.size() > core::kMaxEndpoints) {
     return Error{Code::kUsage, fmt::format("at most {} places", core::kMaxEndpoints), ""};
   }
@@ -69,8 +69,7 @@ class Server {
 
  private:
   core::PostOffice make(Env& env) {
-    core::PostOffice::Options options;
-    options.clocks = env.clock;
+    auto options = post_office_options(env);
     options.on_mail = [this](const core::NewMail& mail) {
       // Whoever is not known may have been added a moment ago, by another process.
       if (!names_.petname(mail.sender)) load_names();
@@ -208,7 +207,7 @@ Status Server::run(const Places& places) {
 }
 
 Status run_serve(Env& env, const Options& options) {
-  auto places = parse_places(options);
+  auto places = parse_places(env, options);
   if (!places) return places.error();
   auto names = Names::load(env.store());
   if (!names) return names.error();

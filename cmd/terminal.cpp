@@ -136,7 +136,7 @@ namespace {
   usual.sa_handler = SIG_DFL;
   for (const int number : {SIGPIPE, SIGINT, SIGTERM}) sigaction(number, &usual, nullptr);
   setenv("LESS", "FRX", 0);  // what git does: short text needs no key to leave
-  execl("/bin/sh", "sh", "-c", env.pager.c_str(), static_cast<char*>(nullptr));
+  execl("/bin/sh", "sh", "-c", env.settings.pager.c_str(), static_cast<char*>(nullptr));
   _exit(127);
 }
 
@@ -144,7 +144,7 @@ namespace {
 
 Status page(Env& env, const std::string& text) {
   int ends[2];
-  if (!env.out_is_terminal || env.pager.empty() || pipe2(ends, O_CLOEXEC) != 0) {
+  if (!env.out_is_terminal || env.settings.pager.empty() || pipe2(ends, O_CLOEXEC) != 0) {
     return env.write(core::bytes_of(text));
   }
   core::Fd reading(ends[0]), writing(ends[1]);

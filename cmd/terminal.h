@@ -17,7 +17,7 @@ inline constexpr std::size_t kMaxPassphrase = 4096;
 [[nodiscard]] core::Result<core::SecretBytes> ask_terminal(const std::string& prompt);
 /// Columns of a terminal, 80 when it does not say.
 [[nodiscard]] std::size_t terminal_width(int fd);
-/// Clean text to `out`: through env.pager on a terminal, as it is otherwise.
+/// Clean text to `out`: through the pager of the settings on a terminal, as it is otherwise.
 [[nodiscard]] core::Status page(Env& env, const std::string& text);
 
 }  // namespace p2pmail::cmd

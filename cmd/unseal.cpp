@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cmd/armored.h"
 #include "cmd/command.h"
 #include "cmd/messages.h"
 
@@ -17,11 +18,21 @@ namespace {
 
 struct Options {
   std::string file;
+  bool no_ask = false;
   PassphraseOptions passphrase;
 };
 
 Status run_unseal(Env& env, const Options& options) {
-  auto opened = open_message(env, options.file, options.passphrase);
+  if (options.no_ask) env.ask = nullptr;
+  std::filesystem::path file = options.file;
+  const ScratchFile bare(env);
+  auto armored = is_armored(file);
+  if (!armored) return armored.error();
+  if (*armored) {
+    if (auto removed = remove_armor(file, bare); !removed) return removed;
+    file = bare.path();
+  }
+  auto opened = open_message(env, file, options.passphrase);
   if (!opened) return opened.error();
   auto names = Names::load(env.store());
   if (!names) return names.error();
@@ -41,6 +52,7 @@ Action add_unseal(CLI::App& app) {
   app.add_option("file", options->file, "A file of the store, or its encrypted part alone")
       ->type_name("FILE")
       ->required();
+  app.add_flag("--no-ask", options->no_ask, "Never ask for a passphrase: fail when it is locked");
   add_passphrase_options(app, options->passphrase);
   return [options](Env& env) { return run_unseal(env, *options); };
 }

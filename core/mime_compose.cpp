@@ -13,6 +13,7 @@
 #include "core/crypto.h"
 #include "core/mime.h"
 #include "core/mime_glib.h"
+#include "core/mime_input.h"
 #include "core/mime_text.h"
 #include "core/text.h"
 
@@ -22,9 +23,7 @@ using namespace mime;
 
 namespace {
 
-constexpr std::size_t kPeek = 64 * 1024;
 constexpr std::size_t kMaxFileName = 255;  // encoded it still is one line
-constexpr std::size_t kMaxLine = 998;      // RFC 5322 section 2.1.1
 
 /// What cannot stand in a header becomes a space or U+FFFD.
 std::string clean_value(std::string_view value) {
@@ -38,13 +37,6 @@ std::string clean_value(std::string_view value) {
 bool is_addr_spec(std::string_view address) {
   return !address.empty() && !has_controls(address) &&
          address.find_first_of(" <>()[],;:\\\"") == std::string_view::npos;
-}
-
-std::string id_field(std::string_view name, std::string_view id) {
-  std::string clean;
-  std::copy_if(id.begin(), id.end(), std::back_inserter(clean),
-               [](char c) { return c > ' ' && c < '\x7f' && c != '<' && c != '>'; });
-  return clean.empty() ? "" : std::string(name) + ": <" + clean + ">\n";
 }
 
 std::string format_date(GTime time) {
@@ -123,78 +115,6 @@ const char* type_of(const std::string& name) {
   return "application/octet-stream";
 }
 
-/// A file read once from where it is; its first bytes can be looked at before.
-class Input {
- public:
-  Input(int fd, std::string name) : fd_(fd), name_(std::move(name)), buffer_(kPeek) {}
-
-  /// Fills the buffer. Whether that is all of the file is known afterwards.
-  Status peek() {
-    while (fd_ >= 0 && !is_whole_ && size_ < buffer_.size()) {
-      auto got = read_more(ByteSpan(buffer_).subspan(size_));
-      if (!got) return got.error();
-      size_ += *got;
-      is_whole_ = *got == 0;
-    }
-    is_whole_ = is_whole_ || fd_ < 0;
-    return {};
-  }
-  [[nodiscard]] ByteView start() const { return ByteView(buffer_).first(size_); }
-  [[nodiscard]] bool is_whole() const { return is_whole_; }
-
-  /// Everything, what was looked at included.
-  Status copy(const Sink& sink) {
-    while (size_ > 0) {
-      if (auto put = sink(start()); !put) return put;
-      size_ = 0;
-      if (auto more = peek(); !more) return more;
-    }
-    return {};
-  }
-
- private:
-  Result<std::size_t> read_more(ByteSpan out) {
-    ssize_t got = 0;
-    do got = ::read(fd_, out.data(), out.size());
-    while (got < 0 && errno == EINTR);
-    if (got >= 0) return static_cast<std::size_t>(got);
-    return Error{Code::kIo, errno_error(errno, name_, "cannot read").context};
-  }
-
-  int fd_;
-  std::string name_;
-  Bytes buffer_;
-  std::size_t size_ = 0;
-  bool is_whole_ = false;
-};
-
-bool starts_as_utf8(const Input& input) {
-  const auto start = text_of(input.start());
-  return is_utf8(input.is_whole() ? start : cut_utf8(start, start.empty() ? 0 : start.size() - 1));
-}
-
-/// What the first bytes allow to promise about all of them. Binary promises nothing, so that is
-/// what a body is that goes on after the bytes that were looked at.
-const char* body_encoding(const Input& input) {
-  if (!input.is_whole()) return "binary";
-  const auto text = text_of(input.start());
-  bool is_ascii = true;
-  std::size_t line = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool is_crlf = text[i] == '\r' && text.substr(i + 1, 1) == "\n";
-    line = text[i] == '\n' ? 0 : line + (is_crlf ? 0 : 1);
-    if (line > kMaxLine || text[i] == '\0' || (text[i] == '\r' && !is_crlf)) return "binary";
-    is_ascii = is_ascii && static_cast<unsigned char>(text[i]) < 0x80;
-  }
-  return is_ascii ? "7bit" : "8bit";
-}
-
-std::string body_fields(const Input& input) {
-  return std::string("Content-Type: text/plain; charset=") +
-         (starts_as_utf8(input) ? "utf-8" : "unknown-8bit") +
-         "\nContent-Transfer-Encoding: " + body_encoding(input) + "\n\n";
-}
-
 /// A file name as a parameter: RFC 2231 for all but the plainest. GMime would leave ASCII alone,
 /// even where readers take it for RFC 2047.
 std::string name_parameter(std::string_view name) {
@@ -227,8 +147,7 @@ std::string message_fields(const Draft& draft) {
   if (!draft.to.empty()) text += address_header_line("To", draft.to);
   if (!draft.cc.empty()) text += address_header_line("Cc", draft.cc);
   text += header_line("Subject", draft.subject);
-  text +=
-      "Date: " + format_date(GTime(g_date_time_new_from_unix_local(seconds(draft.time)))) + "\n";
+  text += date_field(draft.time);
   text += id_field("Message-ID", draft.message_id);
   text += id_field("In-Reply-To", draft.in_reply_to);
   text += id_field("References", draft.in_reply_to);
@@ -236,6 +155,18 @@ std::string message_fields(const Draft& draft) {
 }
 
 }  // namespace
+
+std::string mime::id_field(std::string_view name, std::string_view id) {
+  std::string clean;
+  std::copy_if(id.begin(), id.end(), std::back_inserter(clean),
+               [](char c) { return c > ' ' && c < '\x7f' && c != '<' && c != '>'; });
+  return clean.empty() ? "" : std::string(name) + ": <" + clean + ">\n";
+}
+
+std::string mime::date_field(std::uint64_t time) {
+  init();
+  return "Date: " + format_date(GTime(g_date_time_new_from_unix_local(seconds(time)))) + "\n";
+}
 
 std::string header_line(std::string_view name, std::string_view utf8_value) {
   init();

@@ -154,7 +154,6 @@ namespace {
 
 using namespace mime;
 
-constexpr std::size_t kMaxAddresses = 128 * 1024;  // bytes, of From, To and Cc together
 constexpr std::size_t kAddressSlice = 2 * 1024;
 constexpr std::size_t kMaxReferences = 64 * 1024;
 constexpr std::size_t kMaxUnstructured = 64 * 1024;
@@ -202,8 +201,11 @@ void add_mailboxes(InternetAddressList* list, std::vector<Mailbox5322>& out) {
   }
 }
 
-/// `budget` is what may be parsed of all the address fields of a header.
-void add_addresses(std::string_view value, std::size_t& budget, std::vector<Mailbox5322>& out) {
+}  // namespace
+
+void mime::add_addresses(std::string_view value, std::size_t& budget,
+                         std::vector<Mailbox5322>& out) {
+  init();
   value = value.substr(0, budget);
   budget -= value.size();
   while (!value.empty()) {
@@ -214,6 +216,8 @@ void add_addresses(std::string_view value, std::size_t& budget, std::vector<Mail
     value.remove_prefix(size);
   }
 }
+
+namespace {
 
 std::string message_id_of(const std::string& value) {
   const GText id(g_mime_utils_decode_message_id(value.substr(0, kMaxStructured).c_str()));

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/mime.h"
+
 namespace p2pmail::core::mime {
 
 inline constexpr std::size_t kMaxHeader = 1024 * 1024;   // one header, all fields
@@ -31,6 +33,12 @@ struct Field {
 /// The fields at the start of `header`, up to an empty line or a line that is none. A "From " line
 /// of an mbox in front is skipped. At most kMaxHeader bytes are looked at.
 [[nodiscard]] std::vector<Field> split_fields(std::string_view header);
+
+/// Bytes of From, To and Cc together that are parsed of a header; what is beyond does not count.
+inline constexpr std::size_t kMaxAddresses = 128 * 1024;
+/// Adds the mailboxes of an address field's value. `budget` is what may still be parsed of all the
+/// address fields of a header.
+void add_addresses(std::string_view value, std::size_t& budget, std::vector<Mailbox5322>& out);
 
 enum class Transfer { kIdentity, kBinary, kBase64, kQuotedPrintable, kUuencode };
 

@@ -42,16 +42,7 @@ std::string envelope_subject(std::string subject) {
 
 OuterHeader outer_of(const Posting& posting) {
   OuterHeader outer;
-  const Draft& draft = posting.draft;
-  outer.fields.from = {draft.from};
-  outer.fields.to = draft.to;
-  outer.fields.cc = draft.cc;
-  outer.fields.subject = draft.subject;
-  outer.fields.time = draft.time;
-  outer.fields.date = rfc5322_date(draft.time);
-  outer.fields.message_id = draft.message_id;
-  outer.fields.in_reply_to = draft.in_reply_to;
-  if (!draft.in_reply_to.empty()) outer.fields.references = {draft.in_reply_to};
+  outer.fields = posting.fields;
   outer.policy = posting.policy;
   return outer;
 }
@@ -59,7 +50,7 @@ OuterHeader outer_of(const Posting& posting) {
 Capsule capsule_of(const Store& store, const Posting& posting, const Now& now) {
   Capsule capsule;
   capsule.sender = store.identity();
-  capsule.subject = envelope_subject(posting.draft.subject);
+  capsule.subject = envelope_subject(posting.fields.subject);
   capsule.verdict = Verdict::kSent;
   capsule.time = now.time;
   capsule.device = store.device().device;
@@ -79,17 +70,16 @@ std::size_t id_place(std::string_view prefix) {
   return digits;
 }
 
-/// Writes the sealed file: `fill` puts the message into the sealer.
-Result<SealedLetter> seal_file(Store& store, const Posting& posting, const Now& now,
-                               const std::function<Status(LetterSealer&)>& fill) {
+/// Writes the sealed file: `fill` puts the message into the sealer. An empty prefix = a bare part.
+Result<SealedLetter> seal_to(Store& store, const fs::path& path, const std::string& prefix,
+                             const Posting& posting, const Now& now,
+                             const std::function<Status(LetterSealer&)>& fill) {
   SealedLetter out;
   out.letter = Queue::new_letter();
   out.payload_key = make_symmetric_key();
-  const std::string prefix = sealed_prefix(outer_of(posting));
   Capsule capsule = capsule_of(store, posting, now);
   // The size is not known yet, and a CBOR integer's length depends on it: room for the largest.
   capsule.size = kMaxLetterSize;
-  const fs::path path = store.maildir().partial() / Maildir::unique_name(now.time);
   auto writer = SealedFileWriter::create(path, prefix, sealed_capsule_size(capsule));
   if (!writer) return writer.error();
   out.path = path;
@@ -117,13 +107,21 @@ Result<SealedLetter> seal_file(Store& store, const Posting& posting, const Now& 
   const auto head = seal_capsule(capsule, store.store_public(), store.device());
   if (!head) return head.error();
   if (const auto done = writer->finish(*head, out.sealed.size); !done) return done.error();
-  const auto fd = open_file(path, O_WRONLY);
-  if (!fd) return fd.error();
-  const std::string digits = to_hex(out.id);
-  if (const auto put = write_at(fd->get(), id_place(prefix), bytes_of(digits), path); !put)
-    return put.error();
+  if (!prefix.empty()) {
+    const auto fd = open_file(path, O_WRONLY);
+    if (!fd) return fd.error();
+    const std::string digits = to_hex(out.id);
+    if (const auto put = write_at(fd->get(), id_place(prefix), bytes_of(digits), path); !put)
+      return put.error();
+  }
   if (const auto synced = writer->sync(); !synced) return synced.error();
   return out;
+}
+
+Result<SealedLetter> seal_file(Store& store, const Posting& posting, const Now& now,
+                               const std::function<Status(LetterSealer&)>& fill) {
+  const fs::path path = store.maildir().partial() / Maildir::unique_name(now.time);
+  return seal_to(store, path, sealed_prefix(outer_of(posting)), posting, now, fill);
 }
 
 std::vector<QueueEntry> entries_of(const SealedLetter& letter, const std::vector<IdentityKey>& to,
@@ -185,15 +183,39 @@ Status stage(Store& store, const SealedLetter& letter, const std::vector<QueueEn
 
 }  // namespace
 
+HeaderFields fields_of(const Draft& draft) {
+  HeaderFields fields;
+  fields.from = {draft.from};
+  fields.to = draft.to;
+  fields.cc = draft.cc;
+  fields.subject = draft.subject;
+  fields.time = draft.time;
+  fields.date = rfc5322_date(draft.time);
+  fields.message_id = draft.message_id;
+  fields.in_reply_to = draft.in_reply_to;
+  if (!draft.in_reply_to.empty()) fields.references = {draft.in_reply_to};
+  return fields;
+}
+
+Status seal_part(Store& store, const fs::path& path,
+                 const std::function<Status(const Sink&)>& content, const Now& now) {
+  auto sealed = seal_to(store, path, "", Posting{}, now, [&content](LetterSealer& sealer) {
+    return content([&sealer](ByteView bytes) { return sealer.write(bytes); });
+  });
+  if (!sealed) return sealed.error();
+  sealed->path.clear();  // it stays
+  return {};
+}
+
 Result<Posted> post(Store& store, const Posting& posting, const Now& now) {
   std::vector<SealedLetter> letters;
   auto first = seal_file(store, posting, now, [&](LetterSealer& sealer) {
-    return compose(posting.draft, [&](ByteView bytes) { return sealer.write(bytes); });
+    return posting.content([&](ByteView bytes) { return sealer.write(bytes); });
   });
   if (!first) return first.error();
   letters.push_back(std::move(*first));
 
-  const std::string subject = envelope_subject(posting.draft.subject);
+  const std::string subject = envelope_subject(posting.fields.subject);
   std::vector<std::vector<QueueEntry>> entries;
   entries.push_back(entries_of(letters[0], posting.open, subject, now));
   Posting plain = posting;  // a blind letter's own file tells nothing about other blind recipients

@@ -64,6 +64,7 @@ class User {
     env.out = out.get();
     env.err = err.get();
     env.paths.root = home_ / "store";
+    env.settings_file = home_ / "config";
     return env;
   }
   [[nodiscard]] const std::filesystem::path& home() const { return home_; }

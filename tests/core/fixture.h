@@ -10,12 +10,12 @@
 #include <memory>
 #include <string>
 
+#include "core/address.h"
 #include "core/outbox.h"
 #include "core/post_office.h"
 #include "core/store.h"
 #include "core/stored_message.h"
 #include "core/text.h"
-#include "core/address.h"
 
 namespace p2pmail::core::testing {
 
@@ -74,25 +74,27 @@ class Person {
     options.clocks = [] { return now_at(kStart); };
     return PostOffice(*store, options);
   }
-  [[nodiscard]] Address address() const {
-    return Address{name_, "", store->identity()};
-  }
+  [[nodiscard]] Address address() const { return Address{name_, "", store->identity()}; }
   /// A draft with a body that lies in a file.
   [[nodiscard]] Posting posting(const std::string& subject, const std::string& body,
-                                const std::vector<Person*>& to) {
+                                const std::vector<Person*>& to,
+                                const std::optional<Mailbox5322>& from = std::nullopt) {
     Posting posting;
-    posting.draft.from = {name_, address().text()};
-    posting.draft.subject = subject;
-    posting.draft.message_id = "test@example.p2pmail.alt";
-    posting.draft.time = kStart;
+    Draft draft;
+    draft.from = from.value_or(Mailbox5322{name_, address().text()});
+    draft.subject = subject;
+    draft.message_id = "test@example.p2pmail.alt";
+    draft.time = kStart;
     const auto path = paths.root / "body";
     EXPECT_TRUE(replace_file(path, bytes_of(body)));
     body_ = std::move(*open_file(path, O_RDONLY));
-    posting.draft.body_fd = body_.get();
+    draft.body_fd = body_.get();
     for (Person* person : to) {
-      posting.draft.to.push_back({person->name_, person->address().text()});
+      draft.to.push_back({person->name_, person->address().text()});
       posting.open.push_back(person->store->identity());
     }
+    posting.fields = fields_of(draft);
+    posting.content = [draft](const Sink& sink) { return compose(draft, sink); };
     return posting;
   }
   [[nodiscard]] std::vector<Listed> mail(const std::string& folder) {
@@ -104,14 +106,17 @@ class Person {
   }
   [[nodiscard]] std::string text_of_message(const Listed& line) {
     auto secret = store->unlock(nullptr);
-    auto message = StoredMessage::open(line.file.path, *secret, store->store_public(), store->card());
+    auto message =
+        StoredMessage::open(line.file.path, *secret, store->store_public(), store->card());
     if (!message) return "error: " + message.error().context;
-    if (const auto whole = message->verify_stream(); !whole) return "error: " + whole.error().context;
+    if (const auto whole = message->verify_stream(); !whole)
+      return "error: " + whole.error().context;
     auto source = message->source();
     if (!source) return "error: " + source.error().context;
     std::string text(source->size, '\0');
     for (std::uint64_t at = 0; at < text.size();) {
-      const auto got = source->read(at, {reinterpret_cast<std::uint8_t*>(text.data()) + at, text.size() - at});
+      const auto got =
+          source->read(at, {reinterpret_cast<std::uint8_t*>(text.data()) + at, text.size() - at});
       if (!got || *got == 0) return "error: short";
       at += *got;
     }

@@ -147,8 +147,8 @@ TEST_F(PostOfficeTest, PutsAStrangerIntoRequests) {
 }
 
 TEST_F(PostOfficeTest, NeverShowsAFalseFromAsGenuine) {
-  auto posting = alice_.posting("Pay me", "now", {&bob_});
-  posting.draft.from = {"bob", bob_.address().text()};
+  const auto posting =
+      alice_.posting("Pay me", "now", {&bob_}, Mailbox5322{"bob", bob_.address().text()});
   ASSERT_TRUE(post(*alice_.store, posting, now_at(kStart)));
   EXPECT_EQ(carry(alice_, bob_), 1U);
   EXPECT_TRUE(bob_.mail("INBOX").empty());

@@ -1,0 +1,118 @@
+#include "cmd/push.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "cmd/delivery.h"
+#include "core/post_office.h"
+
+namespace p2pmail::cmd {
+
+using core::Status;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::chrono::seconds kFirstRetry{1};
+constexpr std::chrono::seconds kLastRetry{30};
+
+/// Targets for what is outstanding; who cannot be dialed is noted.
+std::vector<net::Target> targets_for(core::Store& store, AllOutstanding& all) {
+  std::vector<net::Target> targets;
+  for (auto& one : all) {
+    if (one.delivered || one.entry.recipient == store.identity()) continue;
+    auto peer = peer_of(store, one.entry.recipient);
+    net::Target target = peer && *peer ? target_of(**peer) : net::Target{};
+    if (target.places.empty()) {
+      one.why = "listens nowhere that is known; waits until fetched";
+    } else {
+      targets.push_back(std::move(target));
+    }
+  }
+  return targets;
+}
+
+void note_outcomes(Env& env, AllOutstanding& all, const std::vector<net::Target>& targets,
+                   const std::vector<net::DialOutcome>& outcomes) {
+  core::Store& store = env.store();
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    for (auto& one : all) {
+      if (one.delivered || one.entry.recipient != targets[i].identity) continue;
+      const auto& error = outcomes[i].error;
+      if (error) one.why = "cannot be reached: " + error->context;
+      if (error) note_unreached(store, {one.entry.id}, *error, env.clock().time);
+      // A refusal of this very letter says more than how the conversation ended.
+      if (outcomes[i].reached) one.why = store.queue().progress(one.entry.id).last_error;
+    }
+  }
+}
+
+void pause(const core::QueueWatch& watch, std::chrono::milliseconds most) {
+  pollfd item{watch.fd(), POLLIN, 0};
+  if (poll(&item, 1, static_cast<int>(most.count())) <= 0) return;
+  std::array<char, 4096> discarded;
+  while (read(watch.fd(), discarded.data(), discarded.size()) > 0) continue;
+}
+
+}  // namespace
+
+bool all_delivered(const AllOutstanding& all) {
+  return std::all_of(all.begin(), all.end(), [](const auto& one) { return one.delivered; });
+}
+
+Status push_once(Env& env, AllOutstanding& all) {
+  core::Store& store = env.store();
+  auto options = post_office_options(env);
+  for (const auto& one : all) {
+    if (!one.delivered) options.only.insert(one.entry.id);
+  }
+  core::PostOffice post_office(store, std::move(options));
+  const bool to_self = std::any_of(all.begin(), all.end(), [&store](const auto& one) {
+    return !one.delivered && one.entry.recipient == store.identity();
+  });
+  if (to_self) {
+    if (auto delivered = post_office.deliver_to_self(); !delivered) return delivered;
+  }
+  const auto targets = targets_for(store, all);
+  net::DialOptions dialing;
+  dialing.stop = env.stop;
+  std::vector<net::DialOutcome> outcomes;
+  if (!targets.empty())
+    outcomes = net::dial(post_office, store.device().transport, targets, dialing);
+  for (auto& one : all) {
+    if (!one.delivered) one.delivered = post_office.delivered().contains(one.entry.id);
+  }
+  note_outcomes(env, all, targets, outcomes);
+  return {};
+}
+
+void look_again(core::Store& store, AllOutstanding& all) {
+  for (auto& one : all) one.delivered = one.delivered || is_gone(store, one.entry.id);
+}
+
+Status wait_for_receipts(Env& env, AllOutstanding& all, std::chrono::milliseconds patience) {
+  const auto deadline = Clock::now() + patience;
+  auto watch = core::QueueWatch::create(env.store().queue().directory());
+  if (!watch) return watch.error();
+  std::chrono::milliseconds retry = kFirstRetry;
+  auto next_try = Clock::now() + retry;
+  while (true) {
+    look_again(env.store(), all);
+    if (all_delivered(all) || env.stopped() || Clock::now() >= deadline) return {};
+    if (Clock::now() >= next_try) {
+      if (auto pushed = push_once(env, all); !pushed) return pushed;
+      retry = std::min<std::chrono::milliseconds>(2 * retry, kLastRetry);
+      next_try = Clock::now() + retry;
+      continue;
+    }
+    const auto left = std::min(deadline, next_try) - Clock::now();
+    const auto most = std::chrono::ceil<std::chrono::milliseconds>(left);
+    pause(*watch, std::clamp<std::chrono::milliseconds>(most, std::chrono::milliseconds{1},
+                                                        std::chrono::milliseconds{500}));
+  }
+}
+
+}  // namespace p2pmail::cmd
