@@ -1,6 +1,7 @@
 #include "core/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,6 +57,28 @@ Result<Fd> open_file(const fs::path& path, int flags, unsigned mode) {
     if (fd >= 0) return Fd(fd);
     if (errno != EINTR) return errno_error(errno, path, "cannot open");
   }
+}
+
+Result<bool> lock_file(int fd, LockKind kind, std::chrono::milliseconds wait,
+                       const fs::path& path) {
+  constexpr std::chrono::milliseconds kStep{10};
+  const int operation = (kind == LockKind::kShared ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  while (flock(fd, operation) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return errno_error(errno, path, "cannot lock");
+    if (wait < kStep) return false;
+    wait -= kStep;
+    usleep(static_cast<useconds_t>(std::chrono::microseconds(kStep).count()));
+  }
+  return true;
+}
+
+bool is_named(int fd, const fs::path& path) {
+  struct stat open_one {
+  }, named{};
+  return fstat(fd, &open_one) == 0 && open_one.st_nlink > 0 &&
+         lstat(path.c_str(), &named) == 0 && open_one.st_dev == named.st_dev &&
+         open_one.st_ino == named.st_ino;
 }
 
 Status write_at(int fd, std::uint64_t offset, ByteView bytes, const fs::path& path) {

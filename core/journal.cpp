@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@ constexpr std::size_t kCheckSize = 8;
 constexpr std::size_t kFixedSize = 2 + 1 + 32 + 8 + 1 + 1 + kCheckSize;
 constexpr std::size_t kMaxRecord = kFixedSize + 255 + 255;
 constexpr std::uint64_t kStalePartial = 86400;  // seconds
+constexpr std::chrono::seconds kLockWait{30};
 constexpr std::size_t kIndexBatch = 1000;       // rows of one transaction
 
 Digest seen_key(const IdentityKey& sender, const Root& root) {
@@ -74,11 +74,9 @@ Result<Fd> open_locked(const std::filesystem::path& path) {
   auto fd = open_file(path, O_RDWR | O_CREAT, 0600);
   if (!fd) return fd;
   // Held for milliseconds by others: an append and one sync. The bound is for a stuck disk.
-  for (int tries = 0; flock(fd->get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return errno_error(errno, path, "cannot lock");
-    if (tries >= 3000) return Error{Code::kBusy, path.string() + ": locked by another process"};
-    usleep(10'000);
-  }
+  const auto locked = lock_file(fd->get(), LockKind::kExclusive, kLockWait, path);
+  if (!locked) return locked.error();
+  if (!*locked) return Error{Code::kBusy, path.string() + ": locked by another process"};
   return fd;
 }
 
@@ -86,6 +84,23 @@ Result<std::uint64_t> size_of(int fd, const std::filesystem::path& path) {
   struct stat info {};
   if (fstat(fd, &info) != 0) return errno_error(errno, path, "cannot stat");
   return static_cast<std::uint64_t>(info.st_size);
+}
+
+/// Removes a partial that the journal does not know, unless somebody still writes to it. The age
+/// alone proves nothing: a clock jumps. The lock is what a living writer holds.
+void discard_stale(const std::filesystem::path& path, std::uint64_t now) {
+  const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  if (!fd) return;
+  struct stat info {};
+  if (fstat(fd->get(), &info) != 0 || !S_ISREG(info.st_mode)) return;
+  if (static_cast<std::uint64_t>(info.st_mtime) + kStalePartial >= now) return;
+  const auto ours = lock_file(fd->get(), LockKind::kExclusive, {}, path);
+  if (ours && *ours) (void)unlink(path.c_str());
+}
+
+Status finish_delivery(Maildir& maildir, const State::SeenRow& row) {
+  if (const auto made = maildir.create_folder(row.folder); !made) return made;
+  return maildir.deliver(maildir.partial() / row.unique, row.folder, row.unique, "");
 }
 
 }  // namespace
@@ -145,24 +160,27 @@ Result<bool> Journal::seen(const IdentityKey& sender, const Root& root) {
   return row->has_value();
 }
 
-Result<std::vector<bool>> Journal::record(const std::vector<JournalEntry>& entries) {
+Result<std::vector<Recorded>> Journal::record(const std::vector<JournalEntry>& entries,
+                                              const std::function<bool(std::size_t)>& is_there) {
   auto fd = open_locked(path_);
   if (!fd) return fd.error();
   if (const auto ready = catch_up(fd->get()); !ready) return ready.error();
-  std::vector<bool> fresh;
+  std::vector<Recorded> answers;
   std::vector<State::SeenRow> rows;
   Bytes appended;
-  for (const JournalEntry& entry : entries) {
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const JournalEntry& entry = entries[i];
     const Digest key = seen_key(entry.sender, entry.root);
     const auto row = state_.find_seen(key);
     if (!row) return row.error();
     const bool twice = std::ranges::any_of(rows, [&](const auto& r) { return r.key == key; });
-    fresh.push_back(!row->has_value() && !twice);
-    if (!fresh.back()) continue;
+    const bool known = row->has_value() || twice;
+    answers.push_back(known ? Recorded::kBefore : is_there(i) ? Recorded::kNow : Recorded::kGone);
+    if (answers.back() != Recorded::kNow) continue;
     append(appended, encode_record(entry));
     rows.push_back({key, entry.folder, entry.unique});
   }
-  if (rows.empty()) return fresh;
+  if (rows.empty()) return answers;
   const auto offset = state_.journal_offset();
   if (!offset) return offset.error();
   // A torn record of a crash may follow the last good one.
@@ -178,7 +196,19 @@ Result<std::vector<bool>> Journal::record(const std::vector<JournalEntry>& entri
   }
   // The index is only a cache: if this fails, the next catch_up does it.
   (void)state_.index_journal(rows, *offset + appended.size());
-  return fresh;
+  return answers;
+}
+
+Status Journal::finish(Maildir& maildir, const IdentityKey& sender, const Root& root) {
+  auto fd = open_locked(path_);
+  if (!fd) return fd.error();
+  if (const auto ready = catch_up(fd->get()); !ready) return ready;
+  const auto row = state_.find_seen(seen_key(sender, root));
+  if (!row) return row.error();
+  std::error_code ignored;
+  const bool is_open =
+      *row && std::filesystem::exists(maildir.partial() / (*row)->unique, ignored);
+  return is_open ? finish_delivery(maildir, **row) : Status{};
 }
 
 Status Journal::recover(Maildir& maildir, std::uint64_t now) {
@@ -189,23 +219,22 @@ Status Journal::recover(Maildir& maildir, std::uint64_t now) {
   auto fd = open_locked(path_);
   if (!fd) return fd.error();
   if (const auto ready = catch_up(fd->get()); !ready) return ready;
-  for (; files != std::filesystem::directory_iterator{}; files.increment(failure)) {
-    if (failure) break;
+  Status result;
+  const auto note = [&result](const Status& done) {
+    if (result && !done) result = done;
+  };
+  for (; !failure && files != std::filesystem::directory_iterator{}; files.increment(failure)) {
     const auto path = files->path();
     const auto row = state_.find_seen_file(path.filename().string());
-    if (!row) return row.error();
-    if (*row) {
-      if (const auto made = maildir.create_folder((*row)->folder); !made) return made;
-      const auto done = maildir.deliver(path, (*row)->folder, (*row)->unique, "");
-      if (!done) return done;
-      continue;
+    if (!row) {
+      note(row.error());
+    } else if (*row) {
+      note(finish_delivery(maildir, **row));
+    } else {
+      discard_stale(path, now);
     }
-    struct stat info {};
-    if (stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
-        static_cast<std::uint64_t>(info.st_mtime) + kStalePartial < now)
-      (void)unlink(path.c_str());
   }
-  return {};
+  return result;
 }
 
 }  // namespace p2pmail::core

@@ -224,6 +224,8 @@ class PostOffice::IncomingFile : public IncomingLetter {
     return {opened_.body.sender, opened_.body.root, capsule_->time, folder_, unique_};
   }
 
+  [[nodiscard]] bool is_there() const { return writer_->is_there(); }
+
   /// After the journal has it. An intent without its partial means that it is delivered, by us or
   /// by another process that found our journal record.
   Status deliver() {
@@ -409,7 +411,7 @@ Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope)
   if (!seen) return seen.error();
   if (*seen) {
     // The journal has it; its rename may still be open after a crash.
-    const auto whole = store_.journal().recover(store_.maildir(), options_.clocks().time);
+    const auto whole = store_.journal().finish(store_.maildir(), body.sender, body.root);
     if (!whole) return whole.error();
     return Considered(StoredAlready{IncomingFile::office_receipt(*this, *opened)});
   }
@@ -446,14 +448,18 @@ std::vector<Result<Bytes>> PostOffice::commit(std::vector<std::unique_ptr<Incomi
     for (const std::size_t place : places) results[place] = synced.error();
     return results;
   }
-  const auto fresh = store_.journal().record(entries);
+  const auto recorded = store_.journal().record(
+      entries, [&complete](std::size_t i) { return complete[i]->is_there(); });
   for (std::size_t i = 0; i < complete.size(); ++i) {
-    if (!fresh) {
+    if (!recorded) {
       complete[i]->keep();
-      results[places[i]] = fresh.error();
-    } else if (!(*fresh)[i]) {
+      results[places[i]] = recorded.error();
+    } else if ((*recorded)[i] == Recorded::kGone) {
+      results[places[i]] = Error{Code::kIo, "not stored: its file was removed before it was whole"};
+    } else if ((*recorded)[i] == Recorded::kBefore) {
       complete[i]->drop();
-      const auto whole = store_.journal().recover(store_.maildir(), options_.clocks().time);
+      const auto whole =
+          store_.journal().finish(store_.maildir(), entries[i].sender, entries[i].root);
       results[places[i]] = whole ? Result<Bytes>(complete[i]->receipt()) : whole.error();
     } else if (const auto done = complete[i]->deliver(); !done) {
       results[places[i]] = done.error();

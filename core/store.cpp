@@ -16,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kStaleQueue = 3600;  // seconds until a letter without entries is an orphan
-
 std::string stamp_of(const Paths& paths) {
   std::string all;
   for (const fs::path& path : {paths.device_keys(), paths.card()}) {
@@ -104,30 +102,6 @@ Result<Card> load_card(const fs::path& path, const DeviceKeys& device) {
   if (card->identity() != device.identity || card->record_of(device.device) == nullptr)
     return Error{Code::kConfig, path.string() + ": not the card of this device"};
   return card;
-}
-
-/// Letters that no entry names and that are older than any `send` takes: left by a crash before
-/// their entries were published, so nobody was told that they were sent.
-void drop_orphan_letters(const fs::path& queue, std::uint64_t now) {
-  std::error_code failure;
-  std::vector<fs::path> loose;
-  std::vector<std::string> wanted;
-  for (const auto& file : fs::directory_iterator(queue, failure)) {
-    const std::string name = file.path().filename().string();
-    if (name.ends_with(".entry")) {
-      wanted.push_back(name.substr(0, 32));
-    } else {
-      loose.push_back(file.path());
-    }
-  }
-  for (const fs::path& path : loose) {
-    struct stat info {};
-    const std::string letter = path.filename().string().substr(0, 32);
-    if (std::ranges::find(wanted, letter) != wanted.end()) continue;
-    if (stat(path.c_str(), &info) != 0) continue;
-    if (static_cast<std::uint64_t>(info.st_ctim.tv_sec) + kStaleQueue < now)
-      (void)unlink(path.c_str());
-  }
 }
 
 }  // namespace
@@ -233,7 +207,7 @@ Result<std::unique_ptr<Store>> Store::open(const Paths& paths, const Now& now) {
   if (const auto made = make_directories(paths.queue()); !made) return made.error();
   if (const auto done = store->journal_.recover(store->maildir_, now.time); !done)
     return done.error();
-  drop_orphan_letters(paths.queue(), now.time);
+  store->queue_.drop_orphans(now.time);
   return store;
 }
 

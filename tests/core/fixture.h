@@ -74,6 +74,10 @@ class Person {
     options.clocks = [] { return now_at(kStart); };
     return PostOffice(*store, options);
   }
+  /// As the other side of a conversation sees this person.
+  [[nodiscard]] Caller caller() const {
+    return {store->device().transport_public, store->identity(), store->device().device};
+  }
   [[nodiscard]] Address address() const {
     return Address{name_, "", store->identity()};
   }

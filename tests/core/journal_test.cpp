@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/file.h"
+#include "core/sealed_file.h"
 #include "tests/core/fixture.h"
 
 namespace p2pmail::core {
@@ -38,7 +39,7 @@ class JournalTest : public ::testing::Test {
 TEST_F(JournalTest, RemembersWhatWasRecorded) {
   const auto fresh = journal().record({entry_of(1), entry_of(2)});
   ASSERT_TRUE(fresh);
-  EXPECT_EQ(*fresh, (std::vector<bool>{true, true}));
+  EXPECT_EQ(*fresh, (std::vector{Recorded::kNow, Recorded::kNow}));
   EXPECT_TRUE(seen(1));
   EXPECT_TRUE(seen(2));
   EXPECT_FALSE(seen(3));
@@ -48,7 +49,16 @@ TEST_F(JournalTest, RecordsEachLetterOnce) {
   ASSERT_TRUE(journal().record({entry_of(1)}));
   const auto again = journal().record({entry_of(1), entry_of(2), entry_of(2)});
   ASSERT_TRUE(again);
-  EXPECT_EQ(*again, (std::vector<bool>{false, true, false}));
+  EXPECT_EQ(*again, (std::vector{Recorded::kBefore, Recorded::kNow, Recorded::kBefore}));
+}
+
+TEST_F(JournalTest, RecordsNothingWhoseFileIsGone) {
+  const auto answers =
+      journal().record({entry_of(1), entry_of(2)}, [](std::size_t i) { return i == 1; });
+  ASSERT_TRUE(answers);
+  EXPECT_EQ(*answers, (std::vector{Recorded::kGone, Recorded::kNow}));
+  EXPECT_FALSE(seen(1));
+  EXPECT_TRUE(seen(2));
 }
 
 TEST_F(JournalTest, RebuildsALostIndex) {
@@ -121,6 +131,27 @@ TEST_F(RecoverTest, DiscardsAPartialThatNobodyWroteToForADay) {
   const auto later = static_cast<std::uint64_t>(::time(nullptr)) + 2 * 86400;
   ASSERT_TRUE(journal().recover(maildir_, later));
   EXPECT_FALSE(std::filesystem::exists(maildir_.partial() / "stale"));
+}
+
+TEST_F(RecoverTest, LeavesAPartialThatAWriterHoldsWhateverTheClockSays) {
+  auto writer = SealedFileWriter::create(maildir_.partial() / "held", "", 8);
+  ASSERT_TRUE(writer);
+  const auto later = static_cast<std::uint64_t>(::time(nullptr)) + 2 * 86400;
+  ASSERT_TRUE(journal().recover(maildir_, later));
+  EXPECT_TRUE(writer->is_there());
+  { const auto gone = std::move(*writer); }
+  ASSERT_TRUE(journal().recover(maildir_, later));
+  EXPECT_FALSE(std::filesystem::exists(maildir_.partial() / "held"));
+}
+
+TEST_F(RecoverTest, GoesOnAfterADeliveryThatCannotBeFinished) {
+  auto bad = entry_of(1);
+  bad.folder = "no folder's name";
+  leave_partial("name1");
+  leave_partial("name2");
+  ASSERT_TRUE(journal().record({bad, entry_of(2)}));
+  EXPECT_FALSE(journal().recover(maildir_, 2000));
+  EXPECT_EQ(inbox(), 1U);
 }
 
 }  // namespace

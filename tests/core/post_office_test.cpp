@@ -136,6 +136,29 @@ TEST_F(PostOfficeTest, DiscardsALetterThatNeverBecameComplete) {
   EXPECT_TRUE(bob_.mail("INBOX").empty());
 }
 
+TEST_F(PostOfficeTest, SignsNoReceiptForALetterWhoseFileWasRemoved) {
+  (void)send("Removed", "body");
+  auto office = alice_.office();
+  auto letters = office.outgoing(bob_.caller(), 10);
+  ASSERT_EQ(letters.size(), 1U);
+  auto receiver = bob_.office();
+  Bytes block(letters[0]->size());
+  ASSERT_TRUE(letters[0]->read(0, block));
+  for (const bool removed : {true, false}) {
+    auto considered = receiver.consider(alice_.caller(), *letters[0]->envelope());
+    auto* take = std::get_if<TakeIt>(&*considered);
+    ASSERT_NE(take, nullptr);
+    ASSERT_TRUE(take->letter->write(0, block));
+    if (removed)
+      for (const auto& file : std::filesystem::directory_iterator(bob_.store->maildir().partial()))
+        std::filesystem::remove(file.path());
+    std::vector<std::unique_ptr<IncomingLetter>> one;
+    one.push_back(std::move(take->letter));
+    EXPECT_EQ(receiver.commit(std::move(one)).front().has_value(), !removed);
+  }
+  EXPECT_EQ(bob_.mail("INBOX").size(), 1U);
+}
+
 TEST_F(PostOfficeTest, PutsAStrangerIntoRequests) {
   ASSERT_TRUE(bob_.store->state().remove_peer(alice_.store->identity()));
   (void)send("Hello", "we have not met");
