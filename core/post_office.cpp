@@ -103,15 +103,38 @@ Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope)
   }
   if (free_bytes(store_.maildir().partial()) < body.size + options_.keep_free)
     return Error{Code::kNoSpace, "the recipient's disk is full"};
-  if (const auto saved = store_.state().merge_peer_card(opened->card, false); !saved) {
-    // A card that drops a tombstone is a forgery by whoever holds the identity's old key.
-    if (saved.error().code == Code::kForged) return saved.error();
-  }
+  if (const auto trusted = check_device(*opened); !trusted) return trusted.error();
   TakeIt take;
   take.root = body.root;
   take.size = body.size;
   take.letter = std::make_unique<IncomingFile>(*this, std::move(*opened));
   return Considered(std::move(take));
+}
+
+// The card in the envelope is the sender's choice, and a thief of a retired device's key chooses one
+// that does not know of the burial yet. What we know ourselves decides.
+Status PostOffice::check_device(OpenedEnvelope& opened) {
+  if (const auto saved = store_.state().merge_peer_card(opened.card, false); !saved) {
+    // A card that drops a tombstone is a forgery by whoever holds the identity's old key.
+    if (saved.error().code == Code::kForged) return saved.error();
+  }
+  const EnvelopeBody& body = opened.body;
+  std::optional<Card> known = store_.card();
+  if (body.sender != store_.identity()) {
+    auto peer = store_.state().find_peer(body.sender);
+    if (!peer) return peer.error();
+    known = *peer ? std::move((*peer)->card) : std::nullopt;
+  }
+  if (!known) return {};
+  if (known->tombstone_of(body.sender_device)) {
+    opened.device_buried = true;
+    return {};
+  }
+  // Ours is at least as new, unless it could not be saved just now.
+  const Roster& ours = known->roster.value;
+  const bool named = std::ranges::find(ours.devices, body.sender_device) != ours.devices.end();
+  if (named || opened.device_buried || ours.sequence < opened.card.roster.value.sequence) return {};
+  return Error{Code::kForged, "the sending device is not on the sender's newest roster"};
 }
 
 std::vector<Result<Bytes>> PostOffice::commit(std::vector<std::unique_ptr<IncomingLetter>> letters) {

@@ -57,6 +57,9 @@ class PostOffice : public Mailbox {
   class Outgoing;
   class IncomingFile;
   [[nodiscard]] bool rests(const std::string& entry);
+  /// Merges the sender's card and looks the sending device up in what we then know: kForged, or the
+  /// burial is noted in `opened`.
+  [[nodiscard]] Status check_device(OpenedEnvelope& opened);
   Store& store_;
   Options options_;
   std::set<std::string> delivered_;

@@ -182,6 +182,40 @@ TEST_F(PostOfficeTest, NeverShowsAFalseFromAsGenuine) {
   EXPECT_NE(outer->find("p2pmail=fail"), std::string::npos);
 }
 
+/// A newer roster of this identity in which another device takes the place of its own.
+Card roster_without_device(Person& person, bool buried) {
+  const auto key = load_key(KeyKind::kIdentity, person.paths.identity_key());
+  EXPECT_TRUE(key);
+  const auto secret = unseal_key(*key, nullptr);
+  EXPECT_TRUE(secret);
+  Roster roster = person.store->card().roster.value;
+  if (buried) roster.tombstones.push_back({roster.devices.front(), TombstoneReason::kCompromised});
+  roster.devices.front().bytes.fill(9);
+  ++roster.sequence;
+  return Card{sign_roster(roster, SigningSecret(secret->view())), {}};
+}
+
+TEST_F(PostOfficeTest, KnowsABurialThatTheEnvelopeHides) {
+  const Card newer = roster_without_device(alice_, true);
+  ASSERT_TRUE(bob_.store->state().merge_peer_card(newer, false));
+  (void)send("From a stolen device", "with the card of before the theft");
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  EXPECT_TRUE(bob_.mail("INBOX").empty());
+  const auto requests = bob_.mail(".Requests");
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_EQ(requests[0].verdict, Verdict::kBuried);
+}
+
+TEST_F(PostOfficeTest, RefusesADeviceThatTheNewestRosterDoesNotName) {
+  const Card newer = roster_without_device(alice_, false);
+  ASSERT_TRUE(bob_.store->state().merge_peer_card(newer, false));
+  (void)send("From a dropped device", "body");
+  EXPECT_EQ(carry(alice_, bob_), 0U);
+  EXPECT_TRUE(bob_.mail("INBOX").empty());
+  EXPECT_TRUE(bob_.mail(".Requests").empty());
+  EXPECT_EQ(alice_.store->queue().list()->size(), 1U);
+}
+
 TEST_F(PostOfficeTest, TellsABlockedPeerLater) {
   ASSERT_TRUE(bob_.store->state().set_blocked(alice_.store->identity(), true));
   (void)send("Again", "body");
