@@ -1,26 +1,16 @@
 #include "core/post_office.h"
 
-#include <sys/statvfs.h>
-
 #include "core/post_office_letters.h"
 
 namespace p2pmail::core {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::chrono::seconds kRefusalRest{3};
-
-std::uint64_t free_bytes(const fs::path& path) {
-  struct statvfs info {};
-  if (statvfs(path.c_str(), &info) != 0) return 0;
-  return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
-}
 
 }  // namespace
 
 PostOffice::PostOffice(Store& store, Options options)
-    : store_(store), options_(std::move(options)) {}
+    : store_(store), options_(std::move(options)), room_(store.maildir(), options_.room) {}
 PostOffice::~PostOffice() = default;
 
 Bytes PostOffice::card() {
@@ -88,10 +78,13 @@ Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope)
   const EnvelopeBody& body = opened->body;
   if (body.size == 0 || body.size > kMaxLetterSize || !plain_size(body.size))
     return Error{Code::kMalformed, "a letter of an impossible size"};
+  bool known = body.sender == store_.identity();
   for (const IdentityKey& key : {body.sender, caller.identity}) {
     auto peer = store_.state().find_peer(key);
     if (!peer) return peer.error();
     if (*peer && (*peer)->blocked) return Error{Code::kTimeout, "later"};
+    if (key == body.sender && *peer && !(*peer)->petname.empty()) known = true;
+    if (caller.identity == body.sender) break;
   }
   const auto seen = store_.journal().seen(body.sender, body.root);
   if (!seen) return seen.error();
@@ -101,13 +94,15 @@ Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope)
     if (!whole) return whole.error();
     return Considered(StoredAlready{IncomingFile::receipt_for(*this, *opened)});
   }
-  if (free_bytes(store_.maildir().partial()) < body.size + options_.keep_free)
-    return Error{Code::kNoSpace, "the recipient's disk is full"};
   if (const auto trusted = check_device(*opened); !trusted) return trusted.error();
+  auto place = room_.reserve(body.size);
+  if (!place) return place.error();
+  if (!known || opened->device_buried)
+    if (const auto entered = place->enter_requests(); !entered) return entered.error();
   TakeIt take;
   take.root = body.root;
   take.size = body.size;
-  take.letter = std::make_unique<IncomingFile>(*this, std::move(*opened));
+  take.letter = std::make_unique<IncomingFile>(*this, std::move(*opened), std::move(*place));
   return Considered(std::move(take));
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/envelope.h"
 #include "core/mailbox.h"
+#include "core/room.h"
 #include "core/sealed_file.h"
 #include "core/store.h"
 
@@ -28,7 +29,7 @@ class PostOffice : public Mailbox {
  public:
   struct Options {
     HeaderPolicy policy = HeaderPolicy::kBaseline;
-    std::uint64_t keep_free = std::uint64_t{64} << 20;  // bytes of disk left alone
+    RoomLimits room;
     std::function<Now()> clocks = read_clocks;
     std::function<void(const NewMail&)> on_mail;
     /// Only entries with these ids are handed out (send's own); empty = all that are due.
@@ -62,6 +63,7 @@ class PostOffice : public Mailbox {
   [[nodiscard]] Status check_device(OpenedEnvelope& opened);
   Store& store_;
   Options options_;
+  Room room_;
   std::set<std::string> delivered_;
   /// Refused lately, left alone by outgoing() for kRefusalRest, so that one conversation does not
   /// offer a letter again and again. A link that broke is no refusal.

@@ -75,6 +75,7 @@ Status PostOffice::IncomingFile::write(std::uint64_t index, ByteView block) {
     if (const auto begun = begin(block); !begun) return begun;
   }
   if (!writer_) return Error{Code::kBug, "a letter that does not start with block 0"};
+  if (const auto room = place_.take(block.size()); !room) return room;
   return writer_->write(index * kBlockSize, block);
 }
 
@@ -93,6 +94,7 @@ JournalEntry PostOffice::IncomingFile::journal_entry() const {
 
 Status PostOffice::IncomingFile::deliver() {
   committed_ = true;
+  place_.keep();
   Maildir& maildir = office_.store_.maildir();
   const auto done = maildir.deliver(writer_->path(), folder_, unique_, "");
   std::error_code ignored;
@@ -132,6 +134,8 @@ Status PostOffice::IncomingFile::begin(ByteView block) {
   if (!peer) return peer.error();
   const bool known = *peer && !(*peer)->petname.empty();
   judge(fields, known);
+  if (folder_ == kRequests)
+    if (const auto entered = place_.enter_requests(); !entered) return entered;
   fill_capsule();
   return open_partial(fields, known ? (*peer)->petname : std::string{});
 }
@@ -181,7 +185,7 @@ void PostOffice::IncomingFile::judge(const HeaderFields& fields, bool known) {
   } else {
     verdict_ = known ? Verdict::kPeer : Verdict::kStranger;
   }
-  folder_ = ".Requests";
+  folder_ = kRequests;
   if (verdict_ != Verdict::kPeer && verdict_ != Verdict::kSelf) return;
   const std::string asked = asked_folder(fields, own, office_.store_.maildir());
   folder_ = asked.empty() ? std::string(kInbox) : asked;

@@ -37,8 +37,8 @@ class PostOffice::Outgoing : public OutgoingLetter {
 /// A letter that is being received into a partial file.
 class PostOffice::IncomingFile : public IncomingLetter {
  public:
-  IncomingFile(PostOffice& office, OpenedEnvelope opened)
-      : office_(office), opened_(std::move(opened)) {}
+  IncomingFile(PostOffice& office, OpenedEnvelope opened, Room::Place place)
+      : office_(office), opened_(std::move(opened)), place_(std::move(place)) {}
   ~IncomingFile() override;
 
   Status write(std::uint64_t index, ByteView block) override;
@@ -65,6 +65,7 @@ class PostOffice::IncomingFile : public IncomingLetter {
 
   PostOffice& office_;
   OpenedEnvelope opened_;
+  Room::Place place_;
   std::unique_ptr<Capsule> capsule_;
   std::unique_ptr<SealedFileWriter> writer_;
   std::string folder_;

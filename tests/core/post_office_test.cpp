@@ -3,6 +3,7 @@
 #include "core/post_office.h"
 
 #include <gtest/gtest.h>
+#include <sys/statvfs.h>
 
 #include "tests/core/fixture.h"
 
@@ -167,6 +168,64 @@ TEST_F(PostOfficeTest, PutsAStrangerIntoRequests) {
   const auto requests = bob_.mail(".Requests");
   ASSERT_EQ(requests.size(), 1U);
   EXPECT_EQ(requests[0].verdict, Verdict::kStranger);
+}
+
+TEST_F(PostOfficeTest, CountsFreeSpaceOnceForLettersOfferedTogether) {
+  struct statvfs disk {};
+  ASSERT_EQ(statvfs(bob_.paths.root.c_str(), &disk), 0);
+  const std::uint64_t free = disk.f_bavail * disk.f_frsize;
+  Room room(bob_.store->maildir(), {});
+  const std::uint64_t size = free / 3 * 2;
+  {
+    auto first = room.reserve(size);
+    ASSERT_TRUE(first);
+    const auto second = room.reserve(size);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, Code::kNoSpace);
+  }
+  EXPECT_TRUE(room.reserve(size));
+}
+
+TEST_F(PostOfficeTest, GivesStrangersABudget) {
+  ASSERT_TRUE(bob_.store->state().remove_peer(alice_.store->identity()));
+  for (const char* subject : {"One", "Two", "Three"}) (void)send(subject, "body");
+  auto sender = alice_.office();
+  auto letters = sender.outgoing(bob_.caller(), 10);
+  PostOffice::Options options;
+  options.room.request_letters = 2;
+  PostOffice receiver(*bob_.store, options);
+  const auto offer = [&](std::size_t i) {
+    return receiver.consider(alice_.caller(), *letters[i]->envelope());
+  };
+  auto one = offer(0);
+  ASSERT_TRUE(one);
+  {
+    const auto two = offer(1);
+    ASSERT_TRUE(two);
+    EXPECT_EQ(offer(2).error().code, Code::kNoSpace);
+  }
+  EXPECT_TRUE(offer(2));
+  options.room.request_letters = 10'000;
+  options.room.request_bytes = letters[0]->size() * 2 - 1;
+  PostOffice narrow(*bob_.store, options);
+  const auto first = narrow.consider(alice_.caller(), *letters[0]->envelope());
+  ASSERT_TRUE(first);
+  EXPECT_EQ(narrow.consider(alice_.caller(), *letters[1]->envelope()).error().code, Code::kNoSpace);
+}
+
+TEST_F(PostOfficeTest, CountsWhatLiesInRequests) {
+  ASSERT_TRUE(bob_.store->state().remove_peer(alice_.store->identity()));
+  (void)send("One", "body");
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  (void)send("Two", "body");
+  auto sender = alice_.office();
+  auto letters = sender.outgoing(bob_.caller(), 10);
+  PostOffice::Options options;
+  options.room.request_letters = 1;
+  PostOffice receiver(*bob_.store, options);
+  EXPECT_FALSE(receiver.consider(alice_.caller(), *letters[0]->envelope()));
+  bob_.knows(alice_);
+  EXPECT_TRUE(receiver.consider(alice_.caller(), *letters[0]->envelope()));
 }
 
 TEST_F(PostOfficeTest, NeverShowsAFalseFromAsGenuine) {
