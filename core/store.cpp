@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +14,10 @@ namespace p2pmail::core {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kKeysWait{5};
+constexpr std::chrono::seconds kKeygenWait{60};  // another keygen stretches a passphrase
+constexpr std::string_view kNewKeys = "keys.new-";
 
 std::string stamp_of(const Paths& paths) {
   std::string all;
@@ -68,17 +71,17 @@ Status write_keys(const fs::path& directory, const SigningPair& identity, const 
   return sync_directory(directory);
 }
 
-/// flock on keys/lock; nullopt when another process has it.
-Result<std::optional<Fd>> lock_keys(const Paths& paths, int tries) {
-  const fs::path path = paths.root / "keys/lock";
+/// An exclusive lock on a file that is there for that; nullopt when another process keeps it.
+Result<std::optional<Fd>> lock_on(const fs::path& path, std::chrono::milliseconds wait) {
   auto fd = open_file(path, O_RDWR | O_CREAT, 0600);
   if (!fd) return fd.error();
-  for (int i = 0; flock(fd->get(), LOCK_EX | LOCK_NB) != 0; ++i) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return errno_error(errno, path, "cannot lock");
-    if (i >= tries) return std::optional<Fd>{};
-    usleep(10'000);
-  }
-  return std::optional<Fd>(std::move(*fd));
+  const auto locked = lock_file(fd->get(), LockKind::kExclusive, wait, path);
+  if (!locked) return locked.error();
+  return *locked ? std::optional<Fd>(std::move(*fd)) : std::nullopt;
+}
+
+Result<std::optional<Fd>> lock_keys(const Paths& paths, std::chrono::milliseconds wait) {
+  return lock_on(paths.root / "keys/lock", wait);
 }
 
 Result<StoreKey> load_store_public(const fs::path& path) {
@@ -104,21 +107,29 @@ Result<Card> load_card(const fs::path& path, const DeviceKeys& device) {
   return card;
 }
 
-}  // namespace
+/// Keys that an interrupted keygen left: nobody was told about them, and they are secrets.
+void remove_unborn_keys(const fs::path& root) {
+  std::error_code failure, ignored;
+  std::vector<fs::path> unborn;
+  fs::directory_iterator files(root, failure);
+  for (; !failure && files != fs::directory_iterator{}; files.increment(failure))
+    if (files->path().filename().string().starts_with(kNewKeys)) unborn.push_back(files->path());
+  for (const fs::path& path : unborn) fs::remove_all(path, ignored);
+}
 
-Result<IdentityKey> create_store(const Paths& paths, const CreateOptions& options, const Now& now) {
-  std::error_code ignored;
-  const fs::path keys = paths.root / "keys";
-  if (fs::exists(keys, ignored))
-    return Error{Code::kExists, keys.string() + ": there is an identity already",
-                 "p2pmail whoami"};
-  for (const fs::path& directory : {paths.root, paths.queue()})
-    if (const auto made = make_directories(directory); !made) return made.error();
+/// All directories but the one of the keys.
+Status make_places(const Paths& paths) {
+  if (const auto made = make_directories(paths.queue()); !made) return made;
   Maildir maildir(paths.mail());
-  if (const auto made = maildir.create(); !made) return made.error();
-  for (const char* folder : {".Sent", ".Requests", ".Trash"})
-    if (const auto made = maildir.create_folder(folder); !made) return made.error();
+  if (const auto made = maildir.create(); !made) return made;
+  for (const char* folder : {".Sent", kRequests, ".Trash"})
+    if (const auto made = maildir.create_folder(folder); !made) return made;
+  return {};
+}
 
+/// Keys and card; the caller holds the lock.
+Result<IdentityKey> create_identity(const Paths& paths, const CreateOptions& options,
+                                    const Now& now) {
   const SigningPair identity = make_signing_pair();
   const AgreePair store = make_agree_pair();
   IdentityKey address;
@@ -134,7 +145,8 @@ Result<IdentityKey> create_store(const Paths& paths, const CreateOptions& option
 
   std::array<std::uint8_t, 8> suffix{};
   random_bytes(suffix);
-  const fs::path beside = paths.root / ("keys.new-" + to_hex(suffix));
+  const fs::path beside = paths.root / (std::string(kNewKeys) + to_hex(suffix));
+  const fs::path keys = paths.root / "keys";
   if (const auto made = make_directories(beside); !made) return made.error();
   auto written = write_keys(beside, identity, store, device, options);
   if (written) written = replace_file(paths.card(), encode_card(card));
@@ -142,10 +154,30 @@ Result<IdentityKey> create_store(const Paths& paths, const CreateOptions& option
     written = errno_error(errno, keys, "cannot create");
   if (written) written = sync_directory(paths.root);
   if (!written) {
+    std::error_code ignored;
     fs::remove_all(beside, ignored);
     return written.error();
   }
   return address;
+}
+
+}  // namespace
+
+Result<IdentityKey> create_store(const Paths& paths, const CreateOptions& options, const Now& now) {
+  std::error_code ignored;
+  const fs::path keys = paths.root / "keys";
+  const Error there{Code::kExists, keys.string() + ": there is an identity already",
+                    "p2pmail whoami"};
+  if (fs::exists(keys, ignored)) return there;
+  if (const auto made = make_directories(paths.root); !made) return made.error();
+  // The card gets its place before the keys do: of two calls at once the loser must not touch it.
+  const auto lock = lock_on(paths.root / "keygen.lock", kKeygenWait);
+  if (!lock) return lock.error();
+  if (!*lock) return Error{Code::kBusy, "another keygen is at it"};
+  if (fs::exists(keys, ignored)) return there;
+  remove_unborn_keys(paths.root);
+  if (const auto made = make_places(paths); !made) return made.error();
+  return create_identity(paths, options, now);
 }
 
 Status change_passphrase(const Paths& paths, const SecretBytes* old_passphrase,
@@ -239,7 +271,7 @@ Status Store::publish_record(DeviceRecord record) {
 }
 
 Status Store::upkeep(const Now& now) {
-  const auto lock = lock_keys(paths_, 0);
+  const auto lock = lock_keys(paths_, {});
   if (!lock) return lock.error();
   if (!*lock) return {};
   if (const auto fresh = refresh(); !fresh) return fresh.error();
@@ -260,7 +292,7 @@ Status Store::upkeep(const Now& now) {
 }
 
 Status Store::advertise(const std::vector<Endpoint>& endpoints, const Now& now) {
-  const auto lock = lock_keys(paths_, 500);
+  const auto lock = lock_keys(paths_, kKeysWait);
   if (!lock) return lock.error();
   if (!*lock) return Error{Code::kBusy, "another process is changing the keys"};
   if (const auto fresh = refresh(); !fresh) return fresh.error();
