@@ -16,6 +16,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A new content lies beside its place as "<name>.new-<16 digits>" until it is whole.
+constexpr std::string_view kBeside = ".new-";
+constexpr std::size_t kBesideSize = 8;
+constexpr std::chrono::seconds kBesideWait{5};
+
 Code code_of(int number) {
   switch (number) {
     case ENOENT:
@@ -144,14 +149,16 @@ Result<SecretBytes> read_secret_file(const fs::path& path, std::size_t max) {
 }
 
 Status replace_file(const fs::path& path, ByteView bytes, unsigned mode) {
-  std::array<std::uint8_t, 8> suffix{};
+  std::array<std::uint8_t, kBesideSize> suffix{};
   random_bytes(suffix);
-  const fs::path beside = path.string() + ".new-" + to_hex(suffix);
+  const fs::path beside = path.string() + std::string(kBeside) + to_hex(suffix);
   const auto written = [&]() -> Status {
     const auto fd = open_file(beside, O_WRONLY | O_CREAT | O_EXCL, mode);
     if (!fd && fd.error().code == Code::kNotFound)
       return Error{Code::kCannotCreate, path.string() + ": cannot create: no such directory"};
     if (!fd) return fd.error();
+    // For remove_leftovers. Where it is not to be had, that function cannot have it either.
+    (void)lock_file(fd->get(), LockKind::kShared, kBesideWait, beside);
     if (const auto put = write_at(fd->get(), 0, bytes, beside); !put) return put;
     if (const auto synced = sync_fd(fd->get(), beside); !synced) return synced;
     if (rename(beside.c_str(), path.c_str()) != 0)
@@ -160,6 +167,21 @@ Status replace_file(const fs::path& path, ByteView bytes, unsigned mode) {
   }();
   if (!written) (void)unlink(beside.c_str());
   return written;
+}
+
+void remove_leftovers(const fs::path& path) {
+  const std::string start = path.filename().string() + std::string(kBeside);
+  std::error_code failure;
+  fs::directory_iterator files(path.parent_path().empty() ? "." : path.parent_path(), failure);
+  for (; !failure && files != fs::directory_iterator{}; files.increment(failure)) {
+    const std::string name = files->path().filename().string();
+    const auto suffix = name.starts_with(start) ? from_hex(name.substr(start.size())) : std::nullopt;
+    if (!suffix || suffix->size() != kBesideSize) continue;
+    const auto fd = open_file(files->path(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+    if (!fd) continue;
+    const auto ours = lock_file(fd->get(), LockKind::kExclusive, {}, files->path());
+    if (ours && *ours) (void)unlink(files->path().c_str());
+  }
 }
 
 Status make_directories(const fs::path& path) {

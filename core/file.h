@@ -58,6 +58,9 @@ enum class LockKind { kShared, kExclusive };
 /// whatever crashes.
 [[nodiscard]] Status replace_file(const std::filesystem::path& path, ByteView bytes,
                                   unsigned mode = 0600);
+/// Removes what calls of replace_file for `path` left beside it when they were killed. What somebody
+/// is writing at this moment stays.
+void remove_leftovers(const std::filesystem::path& path);
 /// mkdir -p with mode 0700 for what it creates.
 [[nodiscard]] Status make_directories(const std::filesystem::path& path);
 

@@ -275,16 +275,27 @@ Status Store::upkeep(const Now& now) {
   if (!lock) return lock.error();
   if (!*lock) return {};
   if (const auto fresh = refresh(); !fresh) return fresh.error();
-  const PrekeyUpkeep done = upkeep_prekeys(device_, now);
-  if (done.changed) {
-    // The secret is durable before anybody can see its public half.
-    if (const auto saved = save_device_keys(paths_.device_keys(), device_); !saved) return saved;
-    stamp_ = stamp_of(paths_);
-  }
+  // A killed process may have left secrets that were erased since.
+  for (const fs::path& path : {paths_.device_keys(), paths_.identity_key(), paths_.store_key(),
+                               paths_.card()})
+    remove_leftovers(path);
   const DeviceRecord* current = card_.record_of(device_.device);
   if (current == nullptr) return Error{Code::kConfig, "this device is not on the identity's card"};
+  const auto is_published = [&] {
+    return current->prekeys.front().key == device_.prekeys.front().key;
+  };
+  auto changed = copy_device_keys(device_);
+  if (!changed) return changed.error();
+  const bool must_save = is_published() ? upkeep_prekeys(*changed, now).changed
+                                        : restart_succession(*changed, now);
+  if (must_save) {
+    // The secret is durable before anybody can see its public half; until then it does not count.
+    if (const auto saved = save_device_keys(paths_.device_keys(), *changed); !saved) return saved;
+    device_ = std::move(*changed);
+    stamp_ = stamp_of(paths_);
+  }
+  if (is_published()) return {};
   const OwnPrekey& newest = device_.prekeys.front();
-  if (current->prekeys.front().key == newest.key) return {};
   DeviceRecord next = *current;
   next.prekeys = {{newest.key, newest.created}};
   next.time = now.time;
