@@ -11,7 +11,10 @@
 //   size of the record (u16)   type (u8, 1)   key (32: BLAKE2b-256 "p2pmail/seen" of sender, root)
 //   time (u64)   folder size (u8), folder   unique name size (u8), unique name
 //   check (8: first bytes of BLAKE2b-256 "p2pmail/journal" of all before it in this record)
-// A torn record at the end was never acted on: it is cut off by the next append.
+// A torn record at the end was never acted on: it is cut off by the next append. Damage with an intact
+// record behind it is something else, and what was lost there would be accepted again: kMalformed. So
+// that a power cut cannot look like that, an append that reaches into another page of the disk is
+// synced before the next one begins.
 #pragma once
 
 #include <filesystem>

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/crypto.h"
 #include "core/file.h"
 #include "core/sealed_file.h"
 #include "tests/core/fixture.h"
@@ -81,6 +82,60 @@ TEST_F(JournalTest, CutsOffATornRecordAtEveryLength) {
     ASSERT_TRUE(journal().record({entry_of(3)}));
     ASSERT_TRUE(seen(3)) << size;
   }
+}
+
+TEST_F(JournalTest, RefusesDamageWithAnIntactRecordBehindIt) {
+  ASSERT_TRUE(journal().record({entry_of(1), entry_of(2), entry_of(3)}));
+  const auto whole = read_file(path(), 1 << 20);
+  Bytes damaged = *whole;
+  damaged[damaged.size() / 2] ^= 1U;  // in the second record
+  ASSERT_TRUE(replace_file(path(), damaged));
+  ASSERT_TRUE(state_.clear_journal_index());
+  const auto answer = journal().record({entry_of(4)});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Code::kMalformed);
+  EXPECT_NE(answer.error().context.find(path().string()), std::string::npos);
+  EXPECT_EQ(*read_file(path(), 1 << 20), damaged);
+}
+
+TEST_F(JournalTest, RefusesARecordOfAnotherTypeAndKeepsIt) {
+  ASSERT_TRUE(journal().record({entry_of(1)}));
+  Bytes bytes = *read_file(path(), 1 << 20);
+  bytes[8 + 2] = 2;
+  const Digest check =
+      hash(Context{"p2pmail/journal"}, {ByteView(bytes).subspan(8).first(bytes.size() - 16)});
+  std::copy_n(check.bytes.begin(), 8, bytes.end() - 8);
+  ASSERT_TRUE(replace_file(path(), bytes));
+  ASSERT_TRUE(state_.clear_journal_index());
+  const auto answer = journal().record({entry_of(4)});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Code::kUnsupported);
+  EXPECT_EQ(*read_file(path(), 1 << 20), bytes);
+}
+
+TEST_F(JournalTest, WritesAHeadAgainThatWasTornAtEveryLength) {
+  for (std::size_t size = 0; size < 8; ++size) {
+    ASSERT_TRUE(replace_file(path(), bytes_of(std::string_view("p2pmailJ").substr(0, size))));
+    ASSERT_TRUE(journal().record({entry_of(1)})) << size;
+    ASSERT_TRUE(state_.clear_journal_index());
+    EXPECT_TRUE(seen(1)) << size;
+  }
+}
+
+TEST_F(JournalTest, AppendsToAnEmptyJournalWhoseIndexIsLost) {
+  EXPECT_FALSE(seen(1));
+  ASSERT_TRUE(state_.clear_journal_index());
+  ASSERT_TRUE(journal().record({entry_of(1)}));
+  ASSERT_TRUE(state_.clear_journal_index());
+  EXPECT_TRUE(seen(1));
+}
+
+TEST_F(JournalTest, RecordsManyAcrossPages) {
+  std::vector<JournalEntry> entries;
+  for (std::uint8_t number = 0; number < 250; ++number) entries.push_back(entry_of(number));
+  ASSERT_TRUE(journal().record(entries));
+  ASSERT_TRUE(state_.clear_journal_index());
+  for (std::uint8_t number = 0; number < 250; ++number) EXPECT_TRUE(seen(number));
 }
 
 TEST_F(JournalTest, RefusesAForeignFile) {
