@@ -243,7 +243,10 @@ Status State::add_peer(std::string_view petname, const IdentityKey& identity, st
 }
 
 Status State::remove_peer(const IdentityKey& identity) {
-  return impl_->query("DELETE FROM peers WHERE identity = ?").bind(identity.view()).run();
+  return impl_
+      ->query("UPDATE peers SET petname = NULL, blocked = 0, verified = 0 WHERE identity = ?")
+      .bind(identity.view())
+      .run();
 }
 
 Status State::rename_peer(const IdentityKey& identity, std::string_view petname) {
