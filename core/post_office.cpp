@@ -179,30 +179,30 @@ Status PostOffice::deliver_to_self() {
   const Caller self{store_.device().transport_public, store_.identity(), store_.device().device};
   if (const auto saved = store_.state().merge_peer_card(store_.card(), true); !saved)
     return saved.error();
-  for (auto& letter : outgoing(self, SIZE_MAX)) {
-    const auto envelope = letter->envelope();
-    if (!envelope) return envelope.error();
-    auto considered = consider(self, *envelope);
-    if (!considered) return considered.error();
-    Bytes receipt;
-    if (auto* take = std::get_if<TakeIt>(&*considered)) {
-      Bytes block;
-      for (std::uint64_t index = 0; index < block_count(letter->size()); ++index) {
-        block.resize(block_size(letter->size(), index));
-        if (const auto got = letter->read(index * kBlockSize, block); !got) return got;
-        if (const auto put = take->letter->write(index, block); !put) return put;
-      }
-      std::vector<std::unique_ptr<IncomingLetter>> one;
-      one.push_back(std::move(take->letter));
-      auto committed = commit(std::move(one));
-      if (!committed.front()) return committed.front().error();
-      receipt = std::move(*committed.front());
-    } else {
-      receipt = std::get<StoredAlready>(*considered).receipt;
-    }
-    if (const auto done = letter->delivered(receipt); !done) return done;
-  }
+  for (auto& letter : outgoing(self, SIZE_MAX))
+    if (const auto done = hand_over(self, *letter); !done) letter->failed(done.error());
   return {};
+}
+
+/// What a conversation does with one letter, without a conversation.
+Status PostOffice::hand_over(const Caller& self, OutgoingLetter& letter) {
+  const auto envelope = letter.envelope();
+  if (!envelope) return envelope.error();
+  auto considered = consider(self, *envelope);
+  if (!considered) return considered.error();
+  auto* take = std::get_if<TakeIt>(&*considered);
+  if (take == nullptr) return letter.delivered(std::get<StoredAlready>(*considered).receipt);
+  Bytes block;
+  for (std::uint64_t index = 0; index < block_count(letter.size()); ++index) {
+    block.resize(block_size(letter.size(), index));
+    if (const auto got = letter.read(index * kBlockSize, block); !got) return got;
+    if (const auto put = take->letter->write(index, block); !put) return put;
+  }
+  std::vector<std::unique_ptr<IncomingLetter>> one;
+  one.push_back(std::move(take->letter));
+  const auto committed = commit(std::move(one));
+  if (!committed.front()) return committed.front().error();
+  return letter.delivered(*committed.front());
 }
 
 }  // namespace p2pmail::core

@@ -49,7 +49,8 @@ class PostOffice : public Mailbox {
   [[nodiscard]] std::vector<Result<Bytes>> commit(
       std::vector<std::unique_ptr<IncomingLetter>> letters) override;
 
-  /// Delivers queued letters whose recipient is this identity, without a network.
+  /// Delivers queued letters whose recipient is this identity, without a network. What goes wrong
+  /// with one of them is noted in the queue, as for any other recipient.
   [[nodiscard]] Status deliver_to_self();
   /// Entries delivered (receipt seen) since construction.
   [[nodiscard]] const std::set<std::string>& delivered() const { return delivered_; }
@@ -57,6 +58,7 @@ class PostOffice : public Mailbox {
  private:
   class Outgoing;
   class IncomingFile;
+  [[nodiscard]] Status hand_over(const Caller& self, OutgoingLetter& letter);
   [[nodiscard]] bool rests(const std::string& entry);
   /// Merges the sender's card and looks the sending device up in what we then know: kForged, or the
   /// burial is noted in `opened`.

@@ -235,12 +235,15 @@ Result<std::unique_ptr<Store>> Store::open(const Paths& paths, const Now& now) {
   if (!state) return state.error();
   std::unique_ptr<Store> store(new Store(paths, std::move(*device), std::move(*card),
                                          *store_public, std::move(*state)));
-  if (const auto made = store->maildir_.create(); !made) return made.error();
-  if (const auto made = make_directories(paths.queue()); !made) return made.error();
-  if (const auto done = store->journal_.recover(store->maildir_, now.time); !done)
-    return done.error();
-  store->queue_.drop_orphans(now.time);
+  store->recovered_ = store->recover(now);
   return store;
+}
+
+Status Store::recover(const Now& now) {
+  if (const auto made = maildir_.create(); !made) return made;
+  if (const auto made = make_directories(paths_.queue()); !made) return made;
+  queue_.drop_orphans(now.time);
+  return journal_.recover(maildir_, now.time);
 }
 
 Result<bool> Store::refresh() {

@@ -330,6 +330,52 @@ TEST_F(PostOfficeTest, DeliversMailToOneself) {
   EXPECT_TRUE(alice_.store->queue().list()->empty());
 }
 
+TEST_F(PostOfficeTest, DeliversToOneselfPastALetterThatIsBroken) {
+  const auto broken =
+      post(*alice_.store, alice_.posting("Broken", "lost", {&alice_}), now_at(kStart));
+  ASSERT_TRUE(broken);
+  ASSERT_TRUE(post(*alice_.store, alice_.posting("Note", "to self", {&alice_}), now_at(kStart + 1)));
+  std::filesystem::remove(alice_.store->queue().stream_path(broken->entries[0].letter));
+  EXPECT_TRUE(alice_.office().deliver_to_self());
+  ASSERT_EQ(alice_.mail("INBOX").size(), 1U);
+  EXPECT_EQ(alice_.mail("INBOX")[0].subject, "Note");
+  ASSERT_EQ(alice_.store->queue().list()->size(), 1U);
+  const Progress progress = alice_.store->queue().progress(broken->entries[0].id);
+  EXPECT_EQ(progress.attempts, 1U);
+  EXPECT_FALSE(progress.last_error.empty());
+}
+
+TEST_F(PostOfficeTest, OpensWithADeliveryThatCannotBeFinished) {
+  (void)send("Stuck", "body");
+  JournalEntry bad;
+  bad.sender.bytes.fill(1);
+  bad.root.bytes.fill(2);
+  bad.folder = "no folder's name";
+  bad.unique = "stuck";
+  ASSERT_TRUE(bob_.store->journal().record({bad}));
+  ASSERT_TRUE(replace_file(bob_.store->maildir().partial() / bad.unique, bytes_of("mail")));
+  bob_.reopen();
+  EXPECT_FALSE(bob_.store->recovered());
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  EXPECT_EQ(bob_.mail("INBOX").size(), 1U);
+}
+
+TEST_F(PostOfficeTest, RemembersTheCardOfAPeerThatWasRemoved) {
+  const Card newer = roster_without_device(alice_, true);
+  ASSERT_TRUE(bob_.store->state().merge_peer_card(newer, false));
+  State& state = bob_.store->state();
+  ASSERT_TRUE(state.set_blocked(alice_.store->identity(), true));
+  ASSERT_TRUE(state.remove_peer(alice_.store->identity()));
+  EXPECT_TRUE(state.peers()->empty());
+  EXPECT_FALSE(*state.find_peer(std::string_view("alice")));
+  bob_.knows(alice_);
+  const auto again = state.find_peer(alice_.store->identity());
+  ASSERT_TRUE(again && *again);
+  EXPECT_EQ((*again)->petname, "alice");
+  EXPECT_FALSE((*again)->blocked || (*again)->verified);
+  EXPECT_EQ((*again)->card->roster.value.sequence, newer.roster.value.sequence);
+}
+
 TEST_F(PostOfficeTest, CarriesSeveralBlocks) {
   std::string body;
   while (body.size() < 3 * kBlockSize) body += "a line of a long letter, again and again\n";
