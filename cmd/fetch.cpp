@@ -111,7 +111,9 @@ Status run_fetch(Env& env, const Options& options) {
       targets.push_back(std::move(target));
     }
   }
-  return exchange(env, *names, targets, total);
+  // An interrupted delivery that could not be finished is told, and keeps no other mail waiting.
+  if (auto exchanged = exchange(env, *names, targets, total); !exchanged) return exchanged;
+  return env.store().recovered();
 }
 
 }  // namespace

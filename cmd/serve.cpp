@@ -181,6 +181,7 @@ Status Server::publish(const Places& places, const std::vector<core::Endpoint>& 
 
 // JSON, first: {"endpoint"} per place; then as fetch does, per message
 Status Server::run(const Places& places) {
+  if (const auto& whole = env_.store().recovered(); !whole) warn_once(whole.error().context);
   const core::AgreeSecret transport = env_.store().device().transport.clone();
   auto node = net::Node::create(post_office_, transport);
   if (!node) return node.error();

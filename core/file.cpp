@@ -1,6 +1,7 @@
 #include "core/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,11 @@ namespace p2pmail::core {
 namespace {
 
 namespace fs = std::filesystem;
+
+// A new content lies beside its place as "<name>.new-<16 digits>" until it is whole.
+constexpr std::string_view kBeside = ".new-";
+constexpr std::size_t kBesideSize = 8;
+constexpr std::chrono::seconds kBesideWait{5};
 
 Code code_of(int number) {
   switch (number) {
@@ -56,6 +62,28 @@ Result<Fd> open_file(const fs::path& path, int flags, unsigned mode) {
     if (fd >= 0) return Fd(fd);
     if (errno != EINTR) return errno_error(errno, path, "cannot open");
   }
+}
+
+Result<bool> lock_file(int fd, LockKind kind, std::chrono::milliseconds wait,
+                       const fs::path& path) {
+  constexpr std::chrono::milliseconds kStep{10};
+  const int operation = (kind == LockKind::kShared ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  while (flock(fd, operation) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return errno_error(errno, path, "cannot lock");
+    if (wait < kStep) return false;
+    wait -= kStep;
+    usleep(static_cast<useconds_t>(std::chrono::microseconds(kStep).count()));
+  }
+  return true;
+}
+
+bool is_named(int fd, const fs::path& path) {
+  struct stat open_one {
+  }, named{};
+  return fstat(fd, &open_one) == 0 && open_one.st_nlink > 0 &&
+         lstat(path.c_str(), &named) == 0 && open_one.st_dev == named.st_dev &&
+         open_one.st_ino == named.st_ino;
 }
 
 Status write_at(int fd, std::uint64_t offset, ByteView bytes, const fs::path& path) {
@@ -121,14 +149,16 @@ Result<SecretBytes> read_secret_file(const fs::path& path, std::size_t max) {
 }
 
 Status replace_file(const fs::path& path, ByteView bytes, unsigned mode) {
-  std::array<std::uint8_t, 8> suffix{};
+  std::array<std::uint8_t, kBesideSize> suffix{};
   random_bytes(suffix);
-  const fs::path beside = path.string() + ".new-" + to_hex(suffix);
+  const fs::path beside = path.string() + std::string(kBeside) + to_hex(suffix);
   const auto written = [&]() -> Status {
     const auto fd = open_file(beside, O_WRONLY | O_CREAT | O_EXCL, mode);
     if (!fd && fd.error().code == Code::kNotFound)
       return Error{Code::kCannotCreate, path.string() + ": cannot create: no such directory"};
     if (!fd) return fd.error();
+    // For remove_leftovers. Where it is not to be had, that function cannot have it either.
+    (void)lock_file(fd->get(), LockKind::kShared, kBesideWait, beside);
     if (const auto put = write_at(fd->get(), 0, bytes, beside); !put) return put;
     if (const auto synced = sync_fd(fd->get(), beside); !synced) return synced;
     if (rename(beside.c_str(), path.c_str()) != 0)
@@ -137,6 +167,21 @@ Status replace_file(const fs::path& path, ByteView bytes, unsigned mode) {
   }();
   if (!written) (void)unlink(beside.c_str());
   return written;
+}
+
+void remove_leftovers(const fs::path& path) {
+  const std::string start = path.filename().string() + std::string(kBeside);
+  std::error_code failure;
+  fs::directory_iterator files(path.parent_path().empty() ? "." : path.parent_path(), failure);
+  for (; !failure && files != fs::directory_iterator{}; files.increment(failure)) {
+    const std::string name = files->path().filename().string();
+    const auto suffix = name.starts_with(start) ? from_hex(name.substr(start.size())) : std::nullopt;
+    if (!suffix || suffix->size() != kBesideSize) continue;
+    const auto fd = open_file(files->path(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+    if (!fd) continue;
+    const auto ours = lock_file(fd->get(), LockKind::kExclusive, {}, files->path());
+    if (ours && *ours) (void)unlink(files->path().c_str());
+  }
 }
 
 Status make_directories(const fs::path& path) {

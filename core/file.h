@@ -1,6 +1,7 @@
 // Small helpers over POSIX files: RAII descriptors, durable writes, bounded reads.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -33,6 +34,13 @@ class Fd {
 
 /// Opens with O_CLOEXEC; `mode` counts when the file is created.
 [[nodiscard]] Result<Fd> open_file(const std::filesystem::path& path, int flags, unsigned mode = 0600);
+enum class LockKind { kShared, kExclusive };
+/// flock(2) on an open file, released when every copy of the descriptor is closed or the process dies.
+/// Waits at most `wait`: false when somebody else keeps it that long.
+[[nodiscard]] Result<bool> lock_file(int fd, LockKind kind, std::chrono::milliseconds wait,
+                                     const std::filesystem::path& path);
+/// Whether `path` is still a name of the file that is open as `fd`.
+[[nodiscard]] bool is_named(int fd, const std::filesystem::path& path);
 /// All of it or an error, retrying short writes and EINTR. Bytes at `offset`.
 [[nodiscard]] Status write_at(int fd, std::uint64_t offset, ByteView bytes,
                               const std::filesystem::path& path);
@@ -50,6 +58,9 @@ class Fd {
 /// whatever crashes.
 [[nodiscard]] Status replace_file(const std::filesystem::path& path, ByteView bytes,
                                   unsigned mode = 0600);
+/// Removes what calls of replace_file for `path` left beside it when they were killed. What somebody
+/// is writing at this moment stays.
+void remove_leftovers(const std::filesystem::path& path);
 /// mkdir -p with mode 0700 for what it creates.
 [[nodiscard]] Status make_directories(const std::filesystem::path& path);
 

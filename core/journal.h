@@ -3,16 +3,22 @@
 // A delivery is: (1) the complete partial file is fsynced; (2) a record is appended here and synced;
 // (3) the file is renamed into the Maildir; (4) the directory is fsynced; (5) the receipt is signed.
 // Step 2 decides. A crash before it leaves a partial that nobody was told about; a crash after it
-// leaves a partial that `recover` renames, or no partial, which means delivered.
+// leaves a partial that `recover` renames, or no partial, which means delivered. So nothing may be
+// recorded whose partial is gone already: whoever writes a partial holds a shared flock on it, whoever
+// removes one as stale needs the exclusive one, and `record` looks again under its own lock.
 //
 // File: 8 bytes "p2pmailJ", then records, all numbers big-endian:
 //   size of the record (u16)   type (u8, 1)   key (32: BLAKE2b-256 "p2pmail/seen" of sender, root)
 //   time (u64)   folder size (u8), folder   unique name size (u8), unique name
 //   check (8: first bytes of BLAKE2b-256 "p2pmail/journal" of all before it in this record)
-// A torn record at the end was never acted on: it is cut off by the next append.
+// A torn record at the end was never acted on: it is cut off by the next append. Damage with an intact
+// record behind it is something else, and what was lost there would be accepted again: kMalformed. So
+// that a power cut cannot look like that, an append that reaches into another page of the disk is
+// synced before the next one begins.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +38,12 @@ struct JournalEntry {
   std::string unique;
 };
 
+enum class Recorded {
+  kNow,     // by this call
+  kBefore,  // it was there, or stands twice in this call
+  kGone,    // not recorded: its file is not there any more
+};
+
 class Journal {
  public:
   /// `state` holds the index and must outlive the journal.
@@ -39,11 +51,16 @@ class Journal {
 
   /// Whether this letter of this sender was accepted before.
   [[nodiscard]] Result<bool> seen(const IdentityKey& sender, const Root& root);
-  /// Appends those that are not there yet and syncs once. true = recorded now, false = was there.
-  /// Serialised between processes by flock on the file.
-  [[nodiscard]] Result<std::vector<bool>> record(const std::vector<JournalEntry>& entries);
-  /// Finishes deliveries that a crash interrupted, and discards partial files that nobody has
-  /// written to for a day. Safe beside running processes.
+  /// Appends those that are not there yet and syncs once. Serialised between processes by flock on
+  /// the file; `is_there(i)` is asked under that lock whether the partial of entries[i] has its name.
+  [[nodiscard]] Result<std::vector<Recorded>> record(
+      const std::vector<JournalEntry>& entries,
+      const std::function<bool(std::size_t)>& is_there = [](std::size_t) { return true; });
+  /// Finishes the delivery of a letter that is recorded, when a crash interrupted it.
+  [[nodiscard]] Status finish(Maildir& maildir, const IdentityKey& sender, const Root& root);
+  /// Finishes all deliveries that a crash interrupted, and discards partial files that no living
+  /// process writes and nobody has written to for a day. Safe beside running processes. Does as much
+  /// as can be done and answers the first error.
   [[nodiscard]] Status recover(Maildir& maildir, std::uint64_t now);
 
  private:

@@ -205,8 +205,12 @@ bool erase_one(std::vector<OwnPrekey>& prekeys, const Now& now) {
 bool rotate(std::vector<OwnPrekey>& prekeys, const Now& now) {
   if (prekeys.size() >= kMaxPrekeySecrets) return false;  // old mail before new secrets
   if (!prekeys.empty()) {
-    if (prekeys.front().created + kPrekeyPeriod > now.time) return false;
-    prekeys.front().superseded = std::min(now.time, kMaxTime);
+    OwnPrekey& current = prekeys.front();
+    const std::uint64_t end = current.created + kPrekeyPeriod;
+    const bool from_the_future = current.created > now.time + kPrekeyPeriod;
+    if (end > now.time && !from_the_future) return false;
+    // Which of the two clocks was wrong is unknown: the later time erases nothing too early.
+    current.superseded = std::min(std::max(now.time, end), kMaxTime);
   }
   prekeys.insert(prekeys.begin(), make_prekey(now.time));
   return true;
@@ -382,6 +386,21 @@ PrekeyUpkeep upkeep_prekeys(DeviceKeys& keys, const Now& now) {
   done.rotated = rotate(keys.prekeys, now);
   done.changed = done.changed || done.erased || done.rotated;
   return done;
+}
+
+bool restart_succession(DeviceKeys& keys, const Now& now) {
+  if (keys.prekeys.size() < 2) return false;
+  OwnPrekey& before = keys.prekeys[1];
+  const std::uint64_t later = std::max(before.superseded, std::min(now.time, kMaxTime));
+  if (later == before.superseded && before.observed_boot_id == kNoBoot) return false;
+  before.superseded = later;
+  before.observed_boot_id = kNoBoot;
+  before.observed_boot_time = 0;
+  return true;
+}
+
+Result<DeviceKeys> copy_device_keys(const DeviceKeys& keys) {
+  return decode_device_keys(encode_device_keys(keys).view());
 }
 
 Result<Bytes> seal_key(KeyKind kind, ByteView public_key, ByteView secret,

@@ -21,10 +21,11 @@
 //       "s" X25519 secret (32)   "t" time made   "x" time superseded (0 for the first only)
 //   "u" X25519 transport secret (32)   "v" 1
 //
-// Prekeys: a new one is made every kPrekeyPeriod. The old secret stays usable; it is erased only
-// when (a) its successor was published, (b) kPrekeyKeep has passed since, seen in two observations
-// at least an hour of CLOCK_BOOTTIME apart (a clock that jumps destroys nothing), and (c) one
-// generation per run.
+// Prekeys: a new one is made every kPrekeyPeriod, and when the current one was made in the future (the
+// clock was wrong then). The old secret stays usable; it is erased only when (a) its successor was
+// published, (b) kPrekeyKeep has passed since, seen in two observations at least an hour of
+// CLOCK_BOOTTIME apart (a clock that jumps destroys nothing), and (c) one generation per run. "x" is
+// written with the successor, before it is published; as long as it is not, every run sets it anew.
 #pragma once
 
 #include <filesystem>
@@ -55,7 +56,7 @@ struct OwnPrekey {
   AgreeSecret secret;
   PrekeyPublic key;
   std::uint64_t created = 0;
-  std::uint64_t superseded = 0;  // when its successor was published; 0 = current
+  std::uint64_t superseded = 0;  // not before its successor was published; 0 = current
   /// First observation that the deadline has passed; zero boot id = none yet.
   std::uint64_t observed_boot_time = 0;
   std::array<std::uint8_t, 16> observed_boot_id{};
@@ -87,6 +88,11 @@ struct PrekeyUpkeep {
 };
 /// See the schedule above. Pure: changes only `keys`.
 [[nodiscard]] PrekeyUpkeep upkeep_prekeys(DeviceKeys& keys, const Now& now);
+/// Instead of upkeep while the newest prekey is not published: the one before it counts as superseded
+/// from now on only. True when something changed that must be saved.
+[[nodiscard]] bool restart_succession(DeviceKeys& keys, const Now& now);
+/// A copy, for changes that count only once they are saved.
+[[nodiscard]] Result<DeviceKeys> copy_device_keys(const DeviceKeys& keys);
 
 enum class KeyKind { kIdentity, kStore };
 /// How much work a passphrase costs; tests use the libsodium minimum.

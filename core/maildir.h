@@ -18,6 +18,7 @@
 namespace p2pmail::core {
 
 inline constexpr std::string_view kInbox = "INBOX";
+inline constexpr const char* kRequests = ".Requests";  // mail of strangers and of doubtful senders
 
 struct MailFile {
   std::filesystem::path path;

@@ -10,6 +10,7 @@
 
 #include "core/envelope.h"
 #include "core/mailbox.h"
+#include "core/room.h"
 #include "core/sealed_file.h"
 #include "core/store.h"
 
@@ -28,7 +29,7 @@ class PostOffice : public Mailbox {
  public:
   struct Options {
     HeaderPolicy policy = HeaderPolicy::kBaseline;
-    std::uint64_t keep_free = std::uint64_t{64} << 20;  // bytes of disk left alone
+    RoomLimits room;
     std::function<Now()> clocks = read_clocks;
     std::function<void(const NewMail&)> on_mail;
     /// Only entries with these ids are handed out (send's own); empty = all that are due.
@@ -48,7 +49,8 @@ class PostOffice : public Mailbox {
   [[nodiscard]] std::vector<Result<Bytes>> commit(
       std::vector<std::unique_ptr<IncomingLetter>> letters) override;
 
-  /// Delivers queued letters whose recipient is this identity, without a network.
+  /// Delivers queued letters whose recipient is this identity, without a network. What goes wrong
+  /// with one of them is noted in the queue, as for any other recipient.
   [[nodiscard]] Status deliver_to_self();
   /// Entries delivered (receipt seen) since construction.
   [[nodiscard]] const std::set<std::string>& delivered() const { return delivered_; }
@@ -56,9 +58,14 @@ class PostOffice : public Mailbox {
  private:
   class Outgoing;
   class IncomingFile;
+  [[nodiscard]] Status hand_over(const Caller& self, OutgoingLetter& letter);
   [[nodiscard]] bool rests(const std::string& entry);
+  /// Merges the sender's card and looks the sending device up in what we then know: kForged, or the
+  /// burial is noted in `opened`.
+  [[nodiscard]] Status check_device(OpenedEnvelope& opened);
   Store& store_;
   Options options_;
+  Room room_;
   std::set<std::string> delivered_;
   /// Refused lately, left alone by outgoing() for kRefusalRest, so that one conversation does not
   /// offer a letter again and again. A link that broke is no refusal.

@@ -22,15 +22,51 @@ constexpr std::size_t kMaxEntryFile = 8 * 1024;
 constexpr std::size_t kMaxEntrySubject = 256;
 constexpr std::uint64_t kFirstRetry = 30;       // seconds
 constexpr std::uint64_t kLastRetry = 6 * 3600;  // seconds
+constexpr std::uint64_t kOrphanAge = 3600;      // seconds
+constexpr std::chrono::seconds kLockWait{5};
+constexpr std::size_t kLetterDigits = 32;
 constexpr std::string_view kEntrySuffix = ".entry";
 
 std::string file_name(const std::string& id) { return id + std::string(kEntrySuffix); }
 
-bool is_entry_id(std::string_view id) {
-  if (id.size() < 34 || id.size() > 44 || id[32] != '.') return false;
+/// "<letter>.<something>": what this directory holds.
+bool is_of_a_letter(std::string_view name) {
   const auto hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return name.size() > kLetterDigits + 1 && name[kLetterDigits] == '.' &&
+         std::ranges::all_of(name.substr(0, kLetterDigits), hex);
+}
+
+bool is_entry_id(std::string_view id) {
   const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-  return std::ranges::all_of(id.substr(0, 32), hex) && std::ranges::all_of(id.substr(33), digit);
+  return id.size() <= 44 && is_of_a_letter(id) &&
+         std::ranges::all_of(id.substr(kLetterDigits + 1), digit);
+}
+
+/// The files of each letter that no entry names.
+std::map<std::string, std::vector<fs::path>> loose_files(const fs::path& directory) {
+  std::map<std::string, std::vector<fs::path>> loose;
+  std::vector<std::string> wanted;
+  std::error_code failure;
+  fs::directory_iterator files(directory, failure);
+  for (; !failure && files != fs::directory_iterator{}; files.increment(failure)) {
+    const std::string name = files->path().filename().string();
+    if (!is_of_a_letter(name)) continue;
+    std::string letter = name.substr(0, kLetterDigits);
+    if (name.ends_with(kEntrySuffix)) {
+      wanted.push_back(std::move(letter));
+    } else {
+      loose[letter].push_back(files->path());
+    }
+  }
+  if (failure) return {};  // an entry may have been missed
+  for (const std::string& letter : wanted) loose.erase(letter);
+  return loose;
+}
+
+bool is_old(const fs::path& path, std::uint64_t now) {
+  struct stat info {};
+  return lstat(path.c_str(), &info) == 0 &&
+         static_cast<std::uint64_t>(info.st_ctim.tv_sec) + kOrphanAge < now;
 }
 
 Bytes associated_of(const std::string& id) {
@@ -104,15 +140,22 @@ std::string Queue::new_letter() {
 
 Status Queue::add_letter(const std::string& letter, const fs::path& sealed_file,
                          const std::vector<Digest>& leaves) {
-  if (leaves.size() > 1) {
-    Bytes all;
-    all.reserve(leaves.size() * Digest::kSize);
-    for (const Digest& leaf : leaves) append(all, leaf.view());
-    if (const auto saved = replace_file(leaves_path(letter), all); !saved) return saved;
-  }
-  if (link(sealed_file.c_str(), stream_path(letter).c_str()) != 0)
-    return errno_error(errno, stream_path(letter), "cannot link");
-  return {};
+  const fs::path stream = stream_path(letter);
+  if (link(sealed_file.c_str(), stream.c_str()) != 0)
+    return errno_error(errno, stream, "cannot link");
+  // For reading: closing it is no news for a QueueWatch.
+  auto lock = open_file(stream, O_RDONLY);
+  if (!lock) return lock.error();
+  const auto locked = lock_file(lock->get(), LockKind::kShared, kLockWait, stream);
+  if (!locked) return locked.error();
+  if (!*locked || !is_named(lock->get(), stream))
+    return Error{Code::kBusy, stream.string() + ": another process has taken it"};
+  building_[letter] = std::move(*lock);
+  if (leaves.size() <= 1) return {};
+  Bytes all;
+  all.reserve(leaves.size() * Digest::kSize);
+  for (const Digest& leaf : leaves) append(all, leaf.view());
+  return replace_file(leaves_path(letter), all);
 }
 
 Status Queue::prepare(const std::vector<QueueEntry>& entries) {
@@ -132,6 +175,7 @@ Status Queue::publish(const std::vector<QueueEntry>& entries) {
     if (rename(from.c_str(), (directory_ / file_name(entry.id)).c_str()) != 0)
       return errno_error(errno, from, "cannot rename");
   }
+  for (const QueueEntry& entry : entries) building_.erase(entry.letter);
   return sync_directory(directory_);
 }
 
@@ -139,6 +183,23 @@ void Queue::discard(const std::string& letter) {
   std::error_code ignored;
   for (const auto& file : fs::directory_iterator(directory_, ignored)) {
     if (file.path().filename().string().starts_with(letter)) fs::remove(file.path(), ignored);
+  }
+  building_.erase(letter);
+}
+
+void Queue::drop_orphans(std::uint64_t now) {
+  for (const auto& [letter, files] : loose_files(directory_)) {
+    if (!std::ranges::all_of(files, [now](const fs::path& path) { return is_old(path, now); }))
+      continue;
+    const fs::path stream = stream_path(letter);
+    auto lock = open_file(stream, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+    if (!lock && lock.error().code != Code::kNotFound) continue;
+    if (lock) {
+      const auto ours = lock_file(lock->get(), LockKind::kExclusive, {}, stream);
+      // Published between the listing and the lock? Then it has an entry now.
+      if (!ours || !*ours || !loose_files(directory_).contains(letter)) continue;
+    }
+    for (const fs::path& path : files) (void)unlink(path.c_str());
   }
 }
 

@@ -7,10 +7,13 @@
 //     "i" message id   "k" payload key   "l" leaves kept (bool)   "m" stream offset in the file
 //     "q" recipient's identity   "r" root   "s" subject   "t" time queued   "z" stream size
 // <letter> is 32 hex digits. An entry's file is there until its terminal state. Whoever sends an entry
-// holds flock on its file; entries are only ever created by rename and removed by unlink.
+// holds flock on its file; entries are only ever created by rename and removed by unlink. A letter that
+// is being put together comes first as its stream, under a shared flock until publish or discard, so
+// that drop_orphans leaves it alone whatever the clock says.
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,7 +57,8 @@ class Queue {
 
   /// A fresh letter name.
   [[nodiscard]] static std::string new_letter();
-  /// Links `sealed_file` as the letter's stream and stores its leaves, durably.
+  /// Links `sealed_file` as the letter's stream and stores its leaves, durably. The letter is locked
+  /// by this object until publish or discard.
   [[nodiscard]] Status add_letter(const std::string& letter, const std::filesystem::path& sealed_file,
                                   const std::vector<Digest>& leaves);
   /// Two steps, so that nothing is visible before all of it can be: prepare writes and fsyncs every
@@ -63,6 +67,9 @@ class Queue {
   [[nodiscard]] Status publish(const std::vector<QueueEntry>& entries);
   /// Removes what prepare and add_letter left, after a failure.
   void discard(const std::string& letter);
+  /// Removes letters that no entry names, that nobody is putting together and that are an hour old:
+  /// left by a crash before their entries were published, so nobody was told that they were sent.
+  void drop_orphans(std::uint64_t now);
 
   /// All entries, oldest first. Entries that cannot be read are reported in `damaged` when given.
   [[nodiscard]] Result<std::vector<QueueEntry>> list(std::vector<std::string>* damaged = nullptr);
@@ -79,6 +86,7 @@ class Queue {
   std::filesystem::path directory_;
   SymmetricKey key_;
   State& state_;
+  std::map<std::string, Fd> building_;  // locks on the streams of letters that are not published yet
 };
 
 /// Tells when entries appear or are released: an inotify descriptor to poll and drain.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <limits>
@@ -26,6 +27,7 @@ constexpr std::size_t kMaxReference = 250;
 constexpr std::size_t kMaxValue = 2000;
 constexpr std::size_t kMaxDate = 100;
 constexpr std::size_t kUsualHeader = 4096;
+constexpr std::chrono::seconds kLockWait{5};
 constexpr std::string_view kIdField = "P2pmail-Id";
 
 /// At most `max` bytes, not inside a UTF-8 sequence.
@@ -199,6 +201,16 @@ Result<std::uint64_t> regular_size(int fd, const std::filesystem::path& path) {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
+/// Locks a file that was just created, and writes its first bytes. Whoever tidies up may have taken
+/// the lock, and the name, before us.
+Status begin_file(int fd, std::string_view prefix, const std::filesystem::path& path) {
+  const auto locked = lock_file(fd, LockKind::kShared, kLockWait, path);
+  if (!locked) return locked.error();
+  if (!*locked || !is_named(fd, path))
+    return Error{Code::kBusy, path.string() + ": another process has taken it"};
+  return write_at(fd, 0, bytes_of(prefix), path);
+}
+
 }  // namespace
 
 std::string sealed_prefix(const OuterHeader& outer) {
@@ -242,7 +254,10 @@ Result<SealedFileWriter> SealedFileWriter::create(const std::filesystem::path& p
   writer.region_ = prefix.size();
   writer.stream_offset_ = prefix.size() + kRegionHead + capsule_size;
   writer.boundary_ = boundary_of(prefix);
-  if (auto put = write_at(writer.fd_.get(), 0, bytes_of(prefix), path); !put) return put.error();
+  if (auto begun = begin_file(writer.fd_.get(), prefix, path); !begun) {
+    (void)unlink(path.c_str());
+    return begun.error();
+  }
   return writer;
 }
 

@@ -51,7 +51,8 @@ struct OuterHeader {
 /// that an unfinished file opens for nobody.
 class SealedFileWriter {
  public:
-  /// Creates `path` (O_EXCL, 0600). `capsule_size` is exact.
+  /// Creates `path` (O_EXCL, 0600), or leaves nothing. `capsule_size` is exact. The file is locked
+  /// (flock, shared) as long as the writer lives: whoever tidies up leaves it alone.
   [[nodiscard]] static Result<SealedFileWriter> create(const std::filesystem::path& path,
                                                        std::string_view prefix,
                                                        std::size_t capsule_size);
@@ -60,6 +61,8 @@ class SealedFileWriter {
   /// End boundary, region head, capsule; does not fsync (see sync), so that many can share one.
   [[nodiscard]] Status finish(ByteView capsule, std::uint64_t stream_size);
   [[nodiscard]] Status sync();
+  /// Whether the file still has its name: false when somebody has removed it.
+  [[nodiscard]] bool is_there() const { return is_named(fd_.get(), path_); }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::uint64_t stream_offset() const { return stream_offset_; }
 

@@ -101,6 +101,10 @@ Result<Db> open_db(const std::string& path, const char* schema) {
   if (raw == nullptr) return Error{Code::kIo, path + ": out of memory"};
   if (code != SQLITE_OK) return db_error(raw, path);
   sqlite3_busy_timeout(raw, kBusyMilliseconds);
+  // The log and its shared memory stay when the last process closes: to make them anew takes space,
+  // and on a full disk one must still be able to read mail and to remove it.
+  int persist = 1;
+  (void)sqlite3_file_control(raw, nullptr, SQLITE_FCNTL_PERSIST_WAL, &persist);
   if (sqlite3_exec(raw, schema, nullptr, nullptr, nullptr) != SQLITE_OK)
     return db_error(raw, path);
   return db;
@@ -243,7 +247,10 @@ Status State::add_peer(std::string_view petname, const IdentityKey& identity, st
 }
 
 Status State::remove_peer(const IdentityKey& identity) {
-  return impl_->query("DELETE FROM peers WHERE identity = ?").bind(identity.view()).run();
+  return impl_
+      ->query("UPDATE peers SET petname = NULL, blocked = 0, verified = 0 WHERE identity = ?")
+      .bind(identity.view())
+      .run();
 }
 
 Status State::rename_peer(const IdentityKey& identity, std::string_view petname) {

@@ -52,6 +52,7 @@ class State {
   /// kExists when the petname belongs to another identity or the identity has another petname.
   [[nodiscard]] Status add_peer(std::string_view petname, const IdentityKey& identity,
                                 std::uint64_t now);
+  /// Out of the address book. The card stays: tombstones and sequence numbers hold for ever.
   [[nodiscard]] Status remove_peer(const IdentityKey& identity);
   [[nodiscard]] Status rename_peer(const IdentityKey& identity, std::string_view petname);
   [[nodiscard]] Status set_blocked(const IdentityKey& identity, bool blocked);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,7 +15,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kStaleQueue = 3600;  // seconds until a letter without entries is an orphan
+constexpr std::chrono::seconds kKeysWait{5};
+constexpr std::chrono::seconds kKeygenWait{60};  // another keygen stretches a passphrase
+constexpr std::string_view kNewKeys = "keys.new-";
 
 std::string stamp_of(const Paths& paths) {
   std::string all;
@@ -70,17 +71,17 @@ Status write_keys(const fs::path& directory, const SigningPair& identity, const 
   return sync_directory(directory);
 }
 
-/// flock on keys/lock; nullopt when another process has it.
-Result<std::optional<Fd>> lock_keys(const Paths& paths, int tries) {
-  const fs::path path = paths.root / "keys/lock";
+/// An exclusive lock on a file that is there for that; nullopt when another process keeps it.
+Result<std::optional<Fd>> lock_on(const fs::path& path, std::chrono::milliseconds wait) {
   auto fd = open_file(path, O_RDWR | O_CREAT, 0600);
   if (!fd) return fd.error();
-  for (int i = 0; flock(fd->get(), LOCK_EX | LOCK_NB) != 0; ++i) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return errno_error(errno, path, "cannot lock");
-    if (i >= tries) return std::optional<Fd>{};
-    usleep(10'000);
-  }
-  return std::optional<Fd>(std::move(*fd));
+  const auto locked = lock_file(fd->get(), LockKind::kExclusive, wait, path);
+  if (!locked) return locked.error();
+  return *locked ? std::optional<Fd>(std::move(*fd)) : std::nullopt;
+}
+
+Result<std::optional<Fd>> lock_keys(const Paths& paths, std::chrono::milliseconds wait) {
+  return lock_on(paths.root / "keys/lock", wait);
 }
 
 Result<StoreKey> load_store_public(const fs::path& path) {
@@ -106,45 +107,29 @@ Result<Card> load_card(const fs::path& path, const DeviceKeys& device) {
   return card;
 }
 
-/// Letters that no entry names and that are older than any `send` takes: left by a crash before
-/// their entries were published, so nobody was told that they were sent.
-void drop_orphan_letters(const fs::path& queue, std::uint64_t now) {
-  std::error_code failure;
-  std::vector<fs::path> loose;
-  std::vector<std::string> wanted;
-  for (const auto& file : fs::directory_iterator(queue, failure)) {
-    const std::string name = file.path().filename().string();
-    if (name.ends_with(".entry")) {
-      wanted.push_back(name.substr(0, 32));
-    } else {
-      loose.push_back(file.path());
-    }
-  }
-  for (const fs::path& path : loose) {
-    struct stat info {};
-    const std::string letter = path.filename().string().substr(0, 32);
-    if (std::ranges::find(wanted, letter) != wanted.end()) continue;
-    if (stat(path.c_str(), &info) != 0) continue;
-    if (static_cast<std::uint64_t>(info.st_ctim.tv_sec) + kStaleQueue < now)
-      (void)unlink(path.c_str());
-  }
+/// Keys that an interrupted keygen left: nobody was told about them, and they are secrets.
+void remove_unborn_keys(const fs::path& root) {
+  std::error_code failure, ignored;
+  std::vector<fs::path> unborn;
+  fs::directory_iterator files(root, failure);
+  for (; !failure && files != fs::directory_iterator{}; files.increment(failure))
+    if (files->path().filename().string().starts_with(kNewKeys)) unborn.push_back(files->path());
+  for (const fs::path& path : unborn) fs::remove_all(path, ignored);
 }
 
-}  // namespace
-
-Result<IdentityKey> create_store(const Paths& paths, const CreateOptions& options, const Now& now) {
-  std::error_code ignored;
-  const fs::path keys = paths.root / "keys";
-  if (fs::exists(keys, ignored))
-    return Error{Code::kExists, keys.string() + ": there is an identity already",
-                 "p2pmail whoami"};
-  for (const fs::path& directory : {paths.root, paths.queue()})
-    if (const auto made = make_directories(directory); !made) return made.error();
+/// All directories but the one of the keys.
+Status make_places(const Paths& paths) {
+  if (const auto made = make_directories(paths.queue()); !made) return made;
   Maildir maildir(paths.mail());
-  if (const auto made = maildir.create(); !made) return made.error();
-  for (const char* folder : {".Sent", ".Requests", ".Trash"})
-    if (const auto made = maildir.create_folder(folder); !made) return made.error();
+  if (const auto made = maildir.create(); !made) return made;
+  for (const char* folder : {".Sent", kRequests, ".Trash"})
+    if (const auto made = maildir.create_folder(folder); !made) return made;
+  return {};
+}
 
+/// Keys and card; the caller holds the lock.
+Result<IdentityKey> create_identity(const Paths& paths, const CreateOptions& options,
+                                    const Now& now) {
   const SigningPair identity = make_signing_pair();
   const AgreePair store = make_agree_pair();
   IdentityKey address;
@@ -160,7 +145,8 @@ Result<IdentityKey> create_store(const Paths& paths, const CreateOptions& option
 
   std::array<std::uint8_t, 8> suffix{};
   random_bytes(suffix);
-  const fs::path beside = paths.root / ("keys.new-" + to_hex(suffix));
+  const fs::path beside = paths.root / (std::string(kNewKeys) + to_hex(suffix));
+  const fs::path keys = paths.root / "keys";
   if (const auto made = make_directories(beside); !made) return made.error();
   auto written = write_keys(beside, identity, store, device, options);
   if (written) written = replace_file(paths.card(), encode_card(card));
@@ -168,10 +154,30 @@ Result<IdentityKey> create_store(const Paths& paths, const CreateOptions& option
     written = errno_error(errno, keys, "cannot create");
   if (written) written = sync_directory(paths.root);
   if (!written) {
+    std::error_code ignored;
     fs::remove_all(beside, ignored);
     return written.error();
   }
   return address;
+}
+
+}  // namespace
+
+Result<IdentityKey> create_store(const Paths& paths, const CreateOptions& options, const Now& now) {
+  std::error_code ignored;
+  const fs::path keys = paths.root / "keys";
+  const Error there{Code::kExists, keys.string() + ": there is an identity already",
+                    "p2pmail whoami"};
+  if (fs::exists(keys, ignored)) return there;
+  if (const auto made = make_directories(paths.root); !made) return made.error();
+  // The card gets its place before the keys do: of two calls at once the loser must not touch it.
+  const auto lock = lock_on(paths.root / "keygen.lock", kKeygenWait);
+  if (!lock) return lock.error();
+  if (!*lock) return Error{Code::kBusy, "another keygen is at it"};
+  if (fs::exists(keys, ignored)) return there;
+  remove_unborn_keys(paths.root);
+  if (const auto made = make_places(paths); !made) return made.error();
+  return create_identity(paths, options, now);
 }
 
 Status change_passphrase(const Paths& paths, const SecretBytes* old_passphrase,
@@ -229,12 +235,15 @@ Result<std::unique_ptr<Store>> Store::open(const Paths& paths, const Now& now) {
   if (!state) return state.error();
   std::unique_ptr<Store> store(new Store(paths, std::move(*device), std::move(*card),
                                          *store_public, std::move(*state)));
-  if (const auto made = store->maildir_.create(); !made) return made.error();
-  if (const auto made = make_directories(paths.queue()); !made) return made.error();
-  if (const auto done = store->journal_.recover(store->maildir_, now.time); !done)
-    return done.error();
-  drop_orphan_letters(paths.queue(), now.time);
+  store->recovered_ = store->recover(now);
   return store;
+}
+
+Status Store::recover(const Now& now) {
+  if (const auto made = maildir_.create(); !made) return made;
+  if (const auto made = make_directories(paths_.queue()); !made) return made;
+  queue_.drop_orphans(now.time);
+  return journal_.recover(maildir_, now.time);
 }
 
 Result<bool> Store::refresh() {
@@ -265,20 +274,31 @@ Status Store::publish_record(DeviceRecord record) {
 }
 
 Status Store::upkeep(const Now& now) {
-  const auto lock = lock_keys(paths_, 0);
+  const auto lock = lock_keys(paths_, {});
   if (!lock) return lock.error();
   if (!*lock) return {};
   if (const auto fresh = refresh(); !fresh) return fresh.error();
-  const PrekeyUpkeep done = upkeep_prekeys(device_, now);
-  if (done.changed) {
-    // The secret is durable before anybody can see its public half.
-    if (const auto saved = save_device_keys(paths_.device_keys(), device_); !saved) return saved;
-    stamp_ = stamp_of(paths_);
-  }
+  // A killed process may have left secrets that were erased since.
+  for (const fs::path& path : {paths_.device_keys(), paths_.identity_key(), paths_.store_key(),
+                               paths_.card()})
+    remove_leftovers(path);
   const DeviceRecord* current = card_.record_of(device_.device);
   if (current == nullptr) return Error{Code::kConfig, "this device is not on the identity's card"};
+  const auto is_published = [&] {
+    return current->prekeys.front().key == device_.prekeys.front().key;
+  };
+  auto changed = copy_device_keys(device_);
+  if (!changed) return changed.error();
+  const bool must_save = is_published() ? upkeep_prekeys(*changed, now).changed
+                                        : restart_succession(*changed, now);
+  if (must_save) {
+    // The secret is durable before anybody can see its public half; until then it does not count.
+    if (const auto saved = save_device_keys(paths_.device_keys(), *changed); !saved) return saved;
+    device_ = std::move(*changed);
+    stamp_ = stamp_of(paths_);
+  }
+  if (is_published()) return {};
   const OwnPrekey& newest = device_.prekeys.front();
-  if (current->prekeys.front().key == newest.key) return {};
   DeviceRecord next = *current;
   next.prekeys = {{newest.key, newest.created}};
   next.time = now.time;
@@ -286,7 +306,7 @@ Status Store::upkeep(const Now& now) {
 }
 
 Status Store::advertise(const std::vector<Endpoint>& endpoints, const Now& now) {
-  const auto lock = lock_keys(paths_, 500);
+  const auto lock = lock_keys(paths_, kKeysWait);
   if (!lock) return lock.error();
   if (!*lock) return Error{Code::kBusy, "another process is changing the keys"};
   if (const auto fresh = refresh(); !fresh) return fresh.error();

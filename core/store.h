@@ -49,11 +49,14 @@ struct CreateOptions {
 class Store {
  public:
   /// kConfig ("no identity here", hint "p2pmail keygen") when there is none. Recovers interrupted
-  /// deliveries.
+  /// deliveries as far as that is possible; the store opens all the same, so that one can read and
+  /// make room on a full disk.
   [[nodiscard]] static Result<std::unique_ptr<Store>> open(const Paths& paths, const Now& now);
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
+  /// What went wrong when interrupted deliveries were recovered on opening: for whoever delivers.
+  [[nodiscard]] const Status& recovered() const { return recovered_; }
   [[nodiscard]] const Paths& paths() const { return paths_; }
   [[nodiscard]] const IdentityKey& identity() const { return device_.identity; }
   [[nodiscard]] const DeviceKeys& device() const { return device_; }
@@ -76,6 +79,7 @@ class Store {
 
  private:
   Store(Paths paths, DeviceKeys device, Card card, StoreKey store_public, State state);
+  [[nodiscard]] Status recover(const Now& now);
   [[nodiscard]] Status publish_record(DeviceRecord record);
   Paths paths_;
   DeviceKeys device_;
@@ -85,6 +89,7 @@ class Store {
   State state_;
   Journal journal_;
   Queue queue_;
+  Status recovered_;
   std::string stamp_;  // identity and mtime of key and card files, for refresh
 };
 

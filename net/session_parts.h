@@ -56,10 +56,14 @@ struct Session::Receiving {
   Message out;
   out.verb = Verb::kError;
   out.number = number;
+  // Words about this machine's disks and files are nobody else's business, and what is wrong with
+  // them is not the caller's fault. An error of a file names its path, one of the protocol never does.
+  const bool is_local = why.context.find('/') != std::string::npos;
   out.kind = kind_of(why.code);
+  if (is_local && out.kind != Kind::kNoSpace && out.kind != Kind::kLater)
+    out.kind = Kind::kInternal;
   if (out.kind == Kind::kUnknownPrekey && number == 0) out.kind = Kind::kInternal;
-  // Words about this machine's disks and files are nobody else's business.
-  if (out.kind != Kind::kInternal && out.kind != Kind::kNoSpace) out.text = why.context;
+  if (!is_local && out.kind != Kind::kInternal && out.kind != Kind::kNoSpace) out.text = why.context;
   return out;
 }
 

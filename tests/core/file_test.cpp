@@ -120,6 +120,33 @@ TEST_F(FileTest, ReplacesAtomicallyAndLeavesNothingBeside) {
   EXPECT_EQ(entries(), 1U);
 }
 
+TEST_F(FileTest, RemovesWhatAKilledReplacementLeft) {
+  const auto path = write("a", "old");
+  (void)write("a.new-0123456789abcdef", "secret");
+  const auto held = write("a.new-00000000000000ff", "being written");
+  (void)write("a.new-notes", "the user's");
+  (void)write("b.new-0123456789abcdef", "of another file");
+  const auto writer = open_file(held, O_RDONLY);
+  ASSERT_TRUE(writer);
+  ASSERT_TRUE(lock_file(writer->get(), LockKind::kShared, {}, held));
+  remove_leftovers(path);
+  EXPECT_FALSE(fs::exists(root / "a.new-0123456789abcdef"));
+  EXPECT_EQ(entries(), 4U);
+}
+
+TEST_F(FileTest, LocksForOneOrForMany) {
+  const auto path = write("a", "");
+  const auto one = open_file(path, O_RDONLY);
+  const auto two = open_file(path, O_RDONLY);
+  ASSERT_TRUE(one && two);
+  EXPECT_TRUE(*lock_file(one->get(), LockKind::kShared, {}, path));
+  EXPECT_TRUE(*lock_file(two->get(), LockKind::kShared, {}, path));
+  EXPECT_FALSE(*lock_file(two->get(), LockKind::kExclusive, std::chrono::milliseconds(20), path));
+  EXPECT_TRUE(is_named(one->get(), path));
+  fs::rename(path, root / "b");
+  EXPECT_FALSE(is_named(one->get(), path));
+}
+
 TEST_F(FileTest, ReplacingCreatesWithTheMode) {
   ASSERT_TRUE(replace_file(root / "a", bytes_of("x"), 0400));
   EXPECT_EQ(mode_of(root / "a"), 0400U);

@@ -74,7 +74,13 @@ class Person {
     options.clocks = [] { return now_at(kStart); };
     return PostOffice(*store, options);
   }
-  [[nodiscard]] Address address() const { return Address{name_, "", store->identity()}; }
+  /// As the other side of a conversation sees this person.
+  [[nodiscard]] Caller caller() const {
+    return {store->device().transport_public, store->identity(), store->device().device};
+  }
+  [[nodiscard]] Address address() const {
+    return Address{name_, "", store->identity()};
+  }
   /// A draft with a body that lies in a file.
   [[nodiscard]] Posting posting(const std::string& subject, const std::string& body,
                                 const std::vector<Person*>& to,

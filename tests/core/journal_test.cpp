@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "core/crypto.h"
 #include "core/file.h"
+#include "core/sealed_file.h"
 #include "tests/core/fixture.h"
 
 namespace p2pmail::core {
@@ -38,7 +40,7 @@ class JournalTest : public ::testing::Test {
 TEST_F(JournalTest, RemembersWhatWasRecorded) {
   const auto fresh = journal().record({entry_of(1), entry_of(2)});
   ASSERT_TRUE(fresh);
-  EXPECT_EQ(*fresh, (std::vector<bool>{true, true}));
+  EXPECT_EQ(*fresh, (std::vector{Recorded::kNow, Recorded::kNow}));
   EXPECT_TRUE(seen(1));
   EXPECT_TRUE(seen(2));
   EXPECT_FALSE(seen(3));
@@ -48,7 +50,16 @@ TEST_F(JournalTest, RecordsEachLetterOnce) {
   ASSERT_TRUE(journal().record({entry_of(1)}));
   const auto again = journal().record({entry_of(1), entry_of(2), entry_of(2)});
   ASSERT_TRUE(again);
-  EXPECT_EQ(*again, (std::vector<bool>{false, true, false}));
+  EXPECT_EQ(*again, (std::vector{Recorded::kBefore, Recorded::kNow, Recorded::kBefore}));
+}
+
+TEST_F(JournalTest, RecordsNothingWhoseFileIsGone) {
+  const auto answers =
+      journal().record({entry_of(1), entry_of(2)}, [](std::size_t i) { return i == 1; });
+  ASSERT_TRUE(answers);
+  EXPECT_EQ(*answers, (std::vector{Recorded::kGone, Recorded::kNow}));
+  EXPECT_FALSE(seen(1));
+  EXPECT_TRUE(seen(2));
 }
 
 TEST_F(JournalTest, RebuildsALostIndex) {
@@ -71,6 +82,60 @@ TEST_F(JournalTest, CutsOffATornRecordAtEveryLength) {
     ASSERT_TRUE(journal().record({entry_of(3)}));
     ASSERT_TRUE(seen(3)) << size;
   }
+}
+
+TEST_F(JournalTest, RefusesDamageWithAnIntactRecordBehindIt) {
+  ASSERT_TRUE(journal().record({entry_of(1), entry_of(2), entry_of(3)}));
+  const auto whole = read_file(path(), 1 << 20);
+  Bytes damaged = *whole;
+  damaged[damaged.size() / 2] ^= 1U;  // in the second record
+  ASSERT_TRUE(replace_file(path(), damaged));
+  ASSERT_TRUE(state_.clear_journal_index());
+  const auto answer = journal().record({entry_of(4)});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Code::kMalformed);
+  EXPECT_NE(answer.error().context.find(path().string()), std::string::npos);
+  EXPECT_EQ(*read_file(path(), 1 << 20), damaged);
+}
+
+TEST_F(JournalTest, RefusesARecordOfAnotherTypeAndKeepsIt) {
+  ASSERT_TRUE(journal().record({entry_of(1)}));
+  Bytes bytes = *read_file(path(), 1 << 20);
+  bytes[8 + 2] = 2;
+  const Digest check =
+      hash(Context{"p2pmail/journal"}, {ByteView(bytes).subspan(8).first(bytes.size() - 16)});
+  std::copy_n(check.bytes.begin(), 8, bytes.end() - 8);
+  ASSERT_TRUE(replace_file(path(), bytes));
+  ASSERT_TRUE(state_.clear_journal_index());
+  const auto answer = journal().record({entry_of(4)});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Code::kUnsupported);
+  EXPECT_EQ(*read_file(path(), 1 << 20), bytes);
+}
+
+TEST_F(JournalTest, WritesAHeadAgainThatWasTornAtEveryLength) {
+  for (std::size_t size = 0; size < 8; ++size) {
+    ASSERT_TRUE(replace_file(path(), bytes_of(std::string_view("p2pmailJ").substr(0, size))));
+    ASSERT_TRUE(journal().record({entry_of(1)})) << size;
+    ASSERT_TRUE(state_.clear_journal_index());
+    EXPECT_TRUE(seen(1)) << size;
+  }
+}
+
+TEST_F(JournalTest, AppendsToAnEmptyJournalWhoseIndexIsLost) {
+  EXPECT_FALSE(seen(1));
+  ASSERT_TRUE(state_.clear_journal_index());
+  ASSERT_TRUE(journal().record({entry_of(1)}));
+  ASSERT_TRUE(state_.clear_journal_index());
+  EXPECT_TRUE(seen(1));
+}
+
+TEST_F(JournalTest, RecordsManyAcrossPages) {
+  std::vector<JournalEntry> entries;
+  for (std::uint8_t number = 0; number < 250; ++number) entries.push_back(entry_of(number));
+  ASSERT_TRUE(journal().record(entries));
+  ASSERT_TRUE(state_.clear_journal_index());
+  for (std::uint8_t number = 0; number < 250; ++number) EXPECT_TRUE(seen(number));
 }
 
 TEST_F(JournalTest, RefusesAForeignFile) {
@@ -121,6 +186,27 @@ TEST_F(RecoverTest, DiscardsAPartialThatNobodyWroteToForADay) {
   const auto later = static_cast<std::uint64_t>(::time(nullptr)) + 2 * 86400;
   ASSERT_TRUE(journal().recover(maildir_, later));
   EXPECT_FALSE(std::filesystem::exists(maildir_.partial() / "stale"));
+}
+
+TEST_F(RecoverTest, LeavesAPartialThatAWriterHoldsWhateverTheClockSays) {
+  auto writer = SealedFileWriter::create(maildir_.partial() / "held", "", 8);
+  ASSERT_TRUE(writer);
+  const auto later = static_cast<std::uint64_t>(::time(nullptr)) + 2 * 86400;
+  ASSERT_TRUE(journal().recover(maildir_, later));
+  EXPECT_TRUE(writer->is_there());
+  { const auto gone = std::move(*writer); }
+  ASSERT_TRUE(journal().recover(maildir_, later));
+  EXPECT_FALSE(std::filesystem::exists(maildir_.partial() / "held"));
+}
+
+TEST_F(RecoverTest, GoesOnAfterADeliveryThatCannotBeFinished) {
+  auto bad = entry_of(1);
+  bad.folder = "no folder's name";
+  leave_partial("name1");
+  leave_partial("name2");
+  ASSERT_TRUE(journal().record({bad, entry_of(2)}));
+  EXPECT_FALSE(journal().recover(maildir_, 2000));
+  EXPECT_EQ(inbox(), 1U);
 }
 
 }  // namespace

@@ -325,6 +325,33 @@ TEST_F(UpkeepTest, RotatesAfterItsPeriodAndNotBefore) {
   EXPECT_FALSE(run().changed);
 }
 
+TEST_F(UpkeepTest, GoesOnRotatingAfterAClockThatWasAhead) {
+  const std::uint64_t right = now.time;
+  now.time += 1000 * kPrekeyPeriod;
+  ASSERT_TRUE(run().rotated);
+  now.time = right;
+  ASSERT_TRUE(run().rotated);
+  EXPECT_EQ(keys.prekeys.front().created, right);
+  EXPECT_FALSE(run().rotated);
+  EXPECT_TRUE(run_after(kPrekeyPeriod).rotated);
+}
+
+TEST_F(UpkeepTest, AClockThatWasBehindShortensNoDeadline) {
+  now.time = 1000;
+  ASSERT_TRUE(run().rotated);
+  EXPECT_GE(keys.prekeys.back().superseded, kStart + kPrekeyPeriod);
+}
+
+TEST_F(UpkeepTest, TheSuccessionStartsAgainAsLongAsItIsNotPublished) {
+  run_after(kPrekeyPeriod);
+  now.time += kPrekeyKeep;
+  EXPECT_TRUE(restart_succession(keys, now));
+  EXPECT_EQ(keys.prekeys.back().superseded, now.time);
+  EXPECT_FALSE(restart_succession(keys, now));
+  now.time -= 1000;
+  EXPECT_FALSE(restart_succession(keys, now));
+}
+
 TEST_F(UpkeepTest, SavedStateSurvivesEveryStep) {
   for (int week = 0; week < 15; ++week) {
     (void)run_after(kPrekeyPeriod);
@@ -400,7 +427,7 @@ TEST_F(UpkeepTest, ErasesOneGenerationPerRunOldestFirst) {
   run_after(kPrekeyPeriod);
   const PrekeyPublic second = keys.prekeys.front().key;
   run_after(kPrekeyPeriod);
-  keys.prekeys.front().created = now.time + 2 * kPrekeyKeep;
+  keys.prekeys.front().created = now.time + kPrekeyKeep;  // no more rotation here
   (void)run_after(kPrekeyKeep);  // sees both
   EXPECT_TRUE(run_after(3600).erased);
   EXPECT_FALSE(has_first());

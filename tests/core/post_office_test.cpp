@@ -3,6 +3,7 @@
 #include "core/post_office.h"
 
 #include <gtest/gtest.h>
+#include <sys/statvfs.h>
 
 #include "tests/core/fixture.h"
 
@@ -136,6 +137,29 @@ TEST_F(PostOfficeTest, DiscardsALetterThatNeverBecameComplete) {
   EXPECT_TRUE(bob_.mail("INBOX").empty());
 }
 
+TEST_F(PostOfficeTest, SignsNoReceiptForALetterWhoseFileWasRemoved) {
+  (void)send("Removed", "body");
+  auto office = alice_.office();
+  auto letters = office.outgoing(bob_.caller(), 10);
+  ASSERT_EQ(letters.size(), 1U);
+  auto receiver = bob_.office();
+  Bytes block(letters[0]->size());
+  ASSERT_TRUE(letters[0]->read(0, block));
+  for (const bool removed : {true, false}) {
+    auto considered = receiver.consider(alice_.caller(), *letters[0]->envelope());
+    auto* take = std::get_if<TakeIt>(&*considered);
+    ASSERT_NE(take, nullptr);
+    ASSERT_TRUE(take->letter->write(0, block));
+    if (removed)
+      for (const auto& file : std::filesystem::directory_iterator(bob_.store->maildir().partial()))
+        std::filesystem::remove(file.path());
+    std::vector<std::unique_ptr<IncomingLetter>> one;
+    one.push_back(std::move(take->letter));
+    EXPECT_EQ(receiver.commit(std::move(one)).front().has_value(), !removed);
+  }
+  EXPECT_EQ(bob_.mail("INBOX").size(), 1U);
+}
+
 TEST_F(PostOfficeTest, PutsAStrangerIntoRequests) {
   ASSERT_TRUE(bob_.store->state().remove_peer(alice_.store->identity()));
   (void)send("Hello", "we have not met");
@@ -144,6 +168,64 @@ TEST_F(PostOfficeTest, PutsAStrangerIntoRequests) {
   const auto requests = bob_.mail(".Requests");
   ASSERT_EQ(requests.size(), 1U);
   EXPECT_EQ(requests[0].verdict, Verdict::kStranger);
+}
+
+TEST_F(PostOfficeTest, CountsFreeSpaceOnceForLettersOfferedTogether) {
+  struct statvfs disk {};
+  ASSERT_EQ(statvfs(bob_.paths.root.c_str(), &disk), 0);
+  const std::uint64_t free = disk.f_bavail * disk.f_frsize;
+  Room room(bob_.store->maildir(), {});
+  const std::uint64_t size = free / 3 * 2;
+  {
+    auto first = room.reserve(size);
+    ASSERT_TRUE(first);
+    const auto second = room.reserve(size);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, Code::kNoSpace);
+  }
+  EXPECT_TRUE(room.reserve(size));
+}
+
+TEST_F(PostOfficeTest, GivesStrangersABudget) {
+  ASSERT_TRUE(bob_.store->state().remove_peer(alice_.store->identity()));
+  for (const char* subject : {"One", "Two", "Three"}) (void)send(subject, "body");
+  auto sender = alice_.office();
+  auto letters = sender.outgoing(bob_.caller(), 10);
+  PostOffice::Options options;
+  options.room.request_letters = 2;
+  PostOffice receiver(*bob_.store, options);
+  const auto offer = [&](std::size_t i) {
+    return receiver.consider(alice_.caller(), *letters[i]->envelope());
+  };
+  auto one = offer(0);
+  ASSERT_TRUE(one);
+  {
+    const auto two = offer(1);
+    ASSERT_TRUE(two);
+    EXPECT_EQ(offer(2).error().code, Code::kNoSpace);
+  }
+  EXPECT_TRUE(offer(2));
+  options.room.request_letters = 10'000;
+  options.room.request_bytes = letters[0]->size() * 2 - 1;
+  PostOffice narrow(*bob_.store, options);
+  const auto first = narrow.consider(alice_.caller(), *letters[0]->envelope());
+  ASSERT_TRUE(first);
+  EXPECT_EQ(narrow.consider(alice_.caller(), *letters[1]->envelope()).error().code, Code::kNoSpace);
+}
+
+TEST_F(PostOfficeTest, CountsWhatLiesInRequests) {
+  ASSERT_TRUE(bob_.store->state().remove_peer(alice_.store->identity()));
+  (void)send("One", "body");
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  (void)send("Two", "body");
+  auto sender = alice_.office();
+  auto letters = sender.outgoing(bob_.caller(), 10);
+  PostOffice::Options options;
+  options.room.request_letters = 1;
+  PostOffice receiver(*bob_.store, options);
+  EXPECT_FALSE(receiver.consider(alice_.caller(), *letters[0]->envelope()));
+  bob_.knows(alice_);
+  EXPECT_TRUE(receiver.consider(alice_.caller(), *letters[0]->envelope()));
 }
 
 TEST_F(PostOfficeTest, NeverShowsAFalseFromAsGenuine) {
@@ -157,6 +239,40 @@ TEST_F(PostOfficeTest, NeverShowsAFalseFromAsGenuine) {
   EXPECT_EQ(requests[0].verdict, Verdict::kMismatch);
   const auto outer = read_outer(requests[0].file.path);
   EXPECT_NE(outer->find("p2pmail=fail"), std::string::npos);
+}
+
+/// A newer roster of this identity in which another device takes the place of its own.
+Card roster_without_device(Person& person, bool buried) {
+  const auto key = load_key(KeyKind::kIdentity, person.paths.identity_key());
+  EXPECT_TRUE(key);
+  const auto secret = unseal_key(*key, nullptr);
+  EXPECT_TRUE(secret);
+  Roster roster = person.store->card().roster.value;
+  if (buried) roster.tombstones.push_back({roster.devices.front(), TombstoneReason::kCompromised});
+  roster.devices.front().bytes.fill(9);
+  ++roster.sequence;
+  return Card{sign_roster(roster, SigningSecret(secret->view())), {}};
+}
+
+TEST_F(PostOfficeTest, KnowsABurialThatTheEnvelopeHides) {
+  const Card newer = roster_without_device(alice_, true);
+  ASSERT_TRUE(bob_.store->state().merge_peer_card(newer, false));
+  (void)send("From a stolen device", "with the card of before the theft");
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  EXPECT_TRUE(bob_.mail("INBOX").empty());
+  const auto requests = bob_.mail(".Requests");
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_EQ(requests[0].verdict, Verdict::kBuried);
+}
+
+TEST_F(PostOfficeTest, RefusesADeviceThatTheNewestRosterDoesNotName) {
+  const Card newer = roster_without_device(alice_, false);
+  ASSERT_TRUE(bob_.store->state().merge_peer_card(newer, false));
+  (void)send("From a dropped device", "body");
+  EXPECT_EQ(carry(alice_, bob_), 0U);
+  EXPECT_TRUE(bob_.mail("INBOX").empty());
+  EXPECT_TRUE(bob_.mail(".Requests").empty());
+  EXPECT_EQ(alice_.store->queue().list()->size(), 1U);
 }
 
 TEST_F(PostOfficeTest, TellsABlockedPeerLater) {
@@ -212,6 +328,52 @@ TEST_F(PostOfficeTest, DeliversMailToOneself) {
   ASSERT_EQ(inbox.size(), 1U);
   EXPECT_EQ(inbox[0].verdict, Verdict::kSelf);
   EXPECT_TRUE(alice_.store->queue().list()->empty());
+}
+
+TEST_F(PostOfficeTest, DeliversToOneselfPastALetterThatIsBroken) {
+  const auto broken =
+      post(*alice_.store, alice_.posting("Broken", "lost", {&alice_}), now_at(kStart));
+  ASSERT_TRUE(broken);
+  ASSERT_TRUE(post(*alice_.store, alice_.posting("Note", "to self", {&alice_}), now_at(kStart + 1)));
+  std::filesystem::remove(alice_.store->queue().stream_path(broken->entries[0].letter));
+  EXPECT_TRUE(alice_.office().deliver_to_self());
+  ASSERT_EQ(alice_.mail("INBOX").size(), 1U);
+  EXPECT_EQ(alice_.mail("INBOX")[0].subject, "Note");
+  ASSERT_EQ(alice_.store->queue().list()->size(), 1U);
+  const Progress progress = alice_.store->queue().progress(broken->entries[0].id);
+  EXPECT_EQ(progress.attempts, 1U);
+  EXPECT_FALSE(progress.last_error.empty());
+}
+
+TEST_F(PostOfficeTest, OpensWithADeliveryThatCannotBeFinished) {
+  (void)send("Stuck", "body");
+  JournalEntry bad;
+  bad.sender.bytes.fill(1);
+  bad.root.bytes.fill(2);
+  bad.folder = "no folder's name";
+  bad.unique = "stuck";
+  ASSERT_TRUE(bob_.store->journal().record({bad}));
+  ASSERT_TRUE(replace_file(bob_.store->maildir().partial() / bad.unique, bytes_of("mail")));
+  bob_.reopen();
+  EXPECT_FALSE(bob_.store->recovered());
+  EXPECT_EQ(carry(alice_, bob_), 1U);
+  EXPECT_EQ(bob_.mail("INBOX").size(), 1U);
+}
+
+TEST_F(PostOfficeTest, RemembersTheCardOfAPeerThatWasRemoved) {
+  const Card newer = roster_without_device(alice_, true);
+  ASSERT_TRUE(bob_.store->state().merge_peer_card(newer, false));
+  State& state = bob_.store->state();
+  ASSERT_TRUE(state.set_blocked(alice_.store->identity(), true));
+  ASSERT_TRUE(state.remove_peer(alice_.store->identity()));
+  EXPECT_TRUE(state.peers()->empty());
+  EXPECT_FALSE(*state.find_peer(std::string_view("alice")));
+  bob_.knows(alice_);
+  const auto again = state.find_peer(alice_.store->identity());
+  ASSERT_TRUE(again && *again);
+  EXPECT_EQ((*again)->petname, "alice");
+  EXPECT_FALSE((*again)->blocked || (*again)->verified);
+  EXPECT_EQ((*again)->card->roster.value.sequence, newer.roster.value.sequence);
 }
 
 TEST_F(PostOfficeTest, CarriesSeveralBlocks) {

@@ -70,6 +70,36 @@ TEST_F(QueueTest, ShowsNothingBeforePublish) {
   EXPECT_TRUE(std::filesystem::is_empty(queue_.directory()));
 }
 
+std::uint64_t tomorrow() { return static_cast<std::uint64_t>(::time(nullptr)) + 86400; }
+
+TEST_F(QueueTest, LeavesALetterUnderConstructionAloneWhateverTheClockSays) {
+  const auto entries = two_entries();
+  ASSERT_TRUE(queue_.add_letter(entries[0].letter, sealed_, {Digest{}, Digest{}}));
+  ASSERT_TRUE(queue_.prepare(entries));
+  Queue other(queue_.directory(), key_, state_);
+  other.drop_orphans(tomorrow());
+  ASSERT_TRUE(queue_.publish(entries));
+  other.drop_orphans(tomorrow());
+  EXPECT_TRUE(std::filesystem::exists(queue_.stream_path(entries[0].letter)));
+  EXPECT_TRUE(std::filesystem::exists(queue_.leaves_path(entries[0].letter)));
+  EXPECT_EQ(queue_.list()->size(), 2U);
+}
+
+TEST_F(QueueTest, DropsALetterThatACrashLeftBehind) {
+  {
+    Queue crashed(queue_.directory(), key_, state_);
+    const auto entries = two_entries();
+    ASSERT_TRUE(crashed.add_letter(entries[0].letter, sealed_, {Digest{}, Digest{}}));
+    ASSERT_TRUE(crashed.prepare(entries));
+  }
+  ASSERT_TRUE(replace_file(queue_.directory() / "notes", bytes_of("not of the queue")));
+  queue_.drop_orphans(static_cast<std::uint64_t>(::time(nullptr)));
+  EXPECT_FALSE(std::filesystem::is_empty(queue_.directory()));
+  queue_.drop_orphans(tomorrow());
+  std::filesystem::remove(queue_.directory() / "notes");
+  EXPECT_TRUE(std::filesystem::is_empty(queue_.directory()));
+}
+
 TEST_F(QueueTest, KeepsSubjectsOffTheDisk) {
   const auto entries = queued();
   const auto bytes = read_file(queue_.directory() / (entries[0].id + ".entry"), 1 << 16);

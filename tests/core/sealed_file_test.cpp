@@ -9,6 +9,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/core/full_disk.h"
+
 namespace p2pmail::core {
 namespace {
 
@@ -126,6 +128,12 @@ TEST_F(SealedFileTest, IsPrivateAndNeverReplacesAFile) {
   auto again = SealedFileWriter::create(path_, "", 8);
   ASSERT_FALSE(again);
   EXPECT_NE(again.error().context.find(path_.string()), std::string::npos);
+}
+
+TEST_F(SealedFileTest, LeavesNothingWhenTheDiskIsFull) {
+  const test::FullDisk full;
+  EXPECT_FALSE(SealedFileWriter::create(path_, sealed_prefix(example()), capsule_.size()));
+  EXPECT_FALSE(fs::exists(path_));
 }
 
 TEST_F(SealedFileTest, UnfinishedFileOpensForNobody) {

@@ -30,3 +30,12 @@ as bob fetch -q
 until_true 10 has_mail alice . 1 || die "with space it does not arrive: $(as bob queue)"
 as alice show @ | grep -q hello || die "not readable"
 as alice send -s big -a big bob </dev/null || die "with space it cannot be sent"
+# Without a byte left, and with no other process that has the files open, one can still
+# read, and make room.
+for pid in $nodes; do kill "$pid" && wait "$pid" || true; done
+nodes=
+dd if=/dev/zero of=small/fill bs=64k 2>/dev/null || true
+dd if=/dev/zero of=small/fill2 bs=1 2>/dev/null || true
+as alice ls >/dev/null || die "a full disk keeps from listing"
+as alice show @ | grep -q hello || die "a full disk keeps from reading"
+as alice rm @ || die "a full disk keeps from removing"

@@ -276,6 +276,17 @@ TEST_F(Pair, WriteErrorRefusesOneBulkLetterAndTheNextIsTaken) {
   EXPECT_TRUE(next->delivered);
 }
 
+TEST_F(Pair, NoWordsAboutThisMachineReachTheOtherOne) {
+  const auto letter = alice.queue(bob.identity, some_bytes(100));
+  bob.commit_error = Error{Code::kMalformed, "/home/bob/journal: not a journal"};
+  connect();
+  run();
+  expect_regular_end();
+  ASSERT_EQ(letter->failures.size(), 1u);
+  EXPECT_EQ(letter->failures[0].context.find("journal"), std::string::npos);
+  EXPECT_NE(letter->failures[0].code, Code::kMalformed);
+}
+
 TEST_F(Pair, CommitErrorIsARefusal) {
   const auto letter = alice.queue(bob.identity, some_bytes(100));
   bob.commit_error = Error{Code::kNoSpace, "full"};

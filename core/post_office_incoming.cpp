@@ -1,0 +1,194 @@
+// A letter on its way in: from its first block to its place in the Maildir.
+#include <unistd.h>
+
+#include "core/address.h"
+#include "core/post_office_letters.h"
+#include "core/receipt.h"
+#include "core/text.h"
+
+namespace p2pmail::core {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kHeaderBytes = 64 * 1024;  // of a message, read for the outer header
+
+/// The From field names the signer and nobody else.
+bool from_is(const HeaderFields& fields, const IdentityKey& sender) {
+  if (fields.from.size() != 1) return false;
+  const auto address = parse_address(fields.from.front().address);
+  return address && address->key == sender;
+}
+
+/// name+folder@our key in To or Cc: the folder, when it is there already; else empty.
+std::string asked_folder(const HeaderFields& fields, const IdentityKey& own,
+                         const Maildir& maildir) {
+  for (const auto* list : {&fields.to, &fields.cc}) {
+    for (const Mailbox5322& mailbox : *list) {
+      const auto address = parse_address(mailbox.address);
+      if (!address || address->key != own || address->folder.empty()) continue;
+      const auto folder = Maildir::folder_name(address->folder);
+      // The folders that we fill ourselves are not for others to write into.
+      if (folder && maildir.has_folder(*folder) && *folder != ".Sent" && *folder != ".Trash")
+        return *folder;
+    }
+  }
+  return {};
+}
+
+std::string authentication_of(Verdict verdict, const IdentityKey& sender,
+                              const std::string& petname) {
+  const std::string signer = "policy.signer=" + key_text(sender);
+  switch (verdict) {
+    case Verdict::kPeer: {
+      const bool plain = std::ranges::all_of(petname, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '_' || c == '.';
+      });
+      return "p2pmail.alt; p2pmail=pass " + signer +
+             (plain ? " policy.peer=" + petname : std::string(" policy.peer=known"));
+    }
+    case Verdict::kSelf:
+      return "p2pmail.alt; p2pmail=pass " + signer + " policy.peer=self";
+    case Verdict::kStranger:
+      return "p2pmail.alt; p2pmail=pass " + signer + " policy.peer=none";
+    case Verdict::kMismatch:
+      return "p2pmail.alt; p2pmail=fail reason=\"From is not the signer\" " + signer;
+    case Verdict::kBuried:
+      return "p2pmail.alt; p2pmail=fail reason=\"signed by a retired device\" " + signer;
+    case Verdict::kSent:
+      return {};
+  }
+  return {};
+}
+
+}  // namespace
+
+PostOffice::IncomingFile::~IncomingFile() {
+  // Before the journal has it, nobody was told about this file.
+  if (writer_ && !committed_) (void)unlink(writer_->path().c_str());
+}
+
+Status PostOffice::IncomingFile::write(std::uint64_t index, ByteView block) {
+  if (index == 0) {
+    if (const auto begun = begin(block); !begun) return begun;
+  }
+  if (!writer_) return Error{Code::kBug, "a letter that does not start with block 0"};
+  if (const auto room = place_.take(block.size()); !room) return room;
+  return writer_->write(index * kBlockSize, block);
+}
+
+Status PostOffice::IncomingFile::complete() {
+  if (!writer_) return Error{Code::kMalformed, "a letter without blocks"};
+  const auto sealed =
+      seal_capsule(*capsule_, office_.store_.store_public(), office_.store_.device());
+  if (!sealed) return sealed.error();
+  if (const auto done = writer_->finish(*sealed, opened_.body.size); !done) return done;
+  return writer_->sync();
+}
+
+JournalEntry PostOffice::IncomingFile::journal_entry() const {
+  return {opened_.body.sender, opened_.body.root, capsule_->time, folder_, unique_};
+}
+
+Status PostOffice::IncomingFile::deliver() {
+  committed_ = true;
+  place_.keep();
+  Maildir& maildir = office_.store_.maildir();
+  const auto done = maildir.deliver(writer_->path(), folder_, unique_, "");
+  std::error_code ignored;
+  if (done || fs::exists(writer_->path(), ignored)) return done;
+  return sync_directory(maildir.directory(folder_, "new"));
+}
+
+void PostOffice::IncomingFile::drop() {
+  (void)unlink(writer_->path().c_str());
+  committed_ = true;
+}
+
+void PostOffice::IncomingFile::announce() const {
+  if (!office_.options_.on_mail) return;
+  office_.options_.on_mail(
+      {capsule_->id, opened_.body.sender, folder_, opened_.body.subject, opened_.body.size});
+}
+
+Bytes PostOffice::IncomingFile::receipt_for(PostOffice& office, const OpenedEnvelope& opened) {
+  Receipt receipt;
+  receipt.sender = opened.body.sender;
+  receipt.recipient = office.store_.identity();
+  receipt.device = office.store_.device().device;
+  receipt.root = opened.body.root;
+  receipt.envelope = opened.envelope_hash;
+  receipt.time = office.options_.clocks().time;
+  return sign_receipt(receipt, office.store_.device().signing);
+}
+
+/// With block 0 the header is known: judges the sender, opens the file.
+Status PostOffice::IncomingFile::begin(ByteView block) {
+  const EnvelopeBody& body = opened_.body;
+  auto prefix = open_prefix(body.payload_key, body.size, block, kHeaderBytes);
+  if (!prefix) return prefix.error();
+  const auto fields = parse_header(prefix->message).value_or(HeaderFields{});
+  auto peer = office_.store_.state().find_peer(body.sender);
+  if (!peer) return peer.error();
+  const bool known = *peer && !(*peer)->petname.empty();
+  judge(fields, known);
+  if (folder_ == kRequests)
+    if (const auto entered = place_.enter_requests(); !entered) return entered;
+  fill_capsule();
+  return open_partial(fields, known ? (*peer)->petname : std::string{});
+}
+
+void PostOffice::IncomingFile::fill_capsule() {
+  const EnvelopeBody& body = opened_.body;
+  capsule_ = std::make_unique<Capsule>();
+  capsule_->id = message_id(body.payload_key, body.sender, body.root);
+  capsule_->root = body.root;
+  capsule_->size = body.size;
+  capsule_->payload_key = body.payload_key.clone();
+  capsule_->sender = body.sender;
+  capsule_->signed_body = opened_.signed_body;
+  capsule_->header_hash = opened_.header_hash;
+  capsule_->subject = body.subject;
+  capsule_->folder = folder_;
+  capsule_->verdict = verdict_;
+  capsule_->time = office_.options_.clocks().time;
+  capsule_->device = office_.store_.device().device;
+}
+
+Status PostOffice::IncomingFile::open_partial(const HeaderFields& fields,
+                                              const std::string& petname) {
+  OuterHeader outer;
+  outer.fields = fields;
+  outer.authentication = authentication_of(verdict_, opened_.body.sender, petname);
+  outer.id = capsule_->id;
+  outer.policy = office_.options_.policy;
+  Maildir& maildir = office_.store_.maildir();
+  if (const auto made = maildir.create_folder(folder_); !made) return made;
+  unique_ = Maildir::unique_name(capsule_->time);
+  auto writer = SealedFileWriter::create(maildir.partial() / unique_, sealed_prefix(outer),
+                                         sealed_capsule_size(*capsule_));
+  if (!writer) return writer.error();
+  writer_ = std::make_unique<SealedFileWriter>(std::move(*writer));
+  return {};
+}
+
+void PostOffice::IncomingFile::judge(const HeaderFields& fields, bool known) {
+  const IdentityKey& own = office_.store_.identity();
+  if (!from_is(fields, opened_.body.sender)) {
+    verdict_ = Verdict::kMismatch;
+  } else if (opened_.device_buried) {
+    verdict_ = Verdict::kBuried;
+  } else if (opened_.body.sender == own) {
+    verdict_ = Verdict::kSelf;
+  } else {
+    verdict_ = known ? Verdict::kPeer : Verdict::kStranger;
+  }
+  folder_ = kRequests;
+  if (verdict_ != Verdict::kPeer && verdict_ != Verdict::kSelf) return;
+  const std::string asked = asked_folder(fields, own, office_.store_.maildir());
+  folder_ = asked.empty() ? std::string(kInbox) : asked;
+}
+
+}  // namespace p2pmail::core

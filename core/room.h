@@ -1,0 +1,56 @@
+// How much of the disk mail on its way in may take. Whoever offers a letter reserves its size
+// first, so that many letters at once do not each count the same free space; and what goes to
+// .Requests, where strangers' mail goes, has a budget of its own, so that a stranger cannot fill
+// the disk.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include "core/maildir.h"
+#include "core/result.h"
+
+namespace p2pmail::core {
+
+struct RoomLimits {
+  std::uint64_t keep_free = std::uint64_t{64} << 20;     // bytes of disk left alone
+  std::uint64_t request_bytes = std::uint64_t{1} << 30;  // in .Requests, with what is on its way
+  std::uint64_t request_letters = 10'000;                // the same, counted
+};
+
+class Room {
+ public:
+  Room(const Maildir& maildir, RoomLimits limits);
+
+  /// A letter's place: given back when destroyed. May outlive the Room.
+  class Place {
+   public:
+    Place() = default;
+    Place(Place&& other) noexcept = default;
+    Place& operator=(Place&& other) noexcept;
+    ~Place() { release(); }
+    /// Counts the letter among those of .Requests, once. kNoSpace.
+    [[nodiscard]] Status enter_requests();
+    /// Before `bytes` are written: kNoSpace when the disk has become too full for the rest.
+    [[nodiscard]] Status take(std::uint64_t bytes);
+    /// The letter stays: it counts on among those of .Requests.
+    void keep();
+
+   private:
+    friend class Room;
+    void release();
+    struct Shared;
+    std::shared_ptr<Shared> shared_;
+    std::uint64_t size_ = 0;
+    std::uint64_t missing_ = 0;  // reserved and not written yet
+    bool is_request_ = false;
+  };
+  /// kNoSpace.
+  [[nodiscard]] Result<Place> reserve(std::uint64_t size);
+
+ private:
+  std::shared_ptr<Place::Shared> shared_;
+};
+
+}  // namespace p2pmail::core
