@@ -2,7 +2,6 @@
 // encoded again byte by byte where the program can.
 #include "core/address.h"
 #include "core/capsule.h"
-#include "core/card.h"
 #include "core/cbor.h"
 #include "core/endpoint.h"
 #include "core/envelope.h"
@@ -10,7 +9,6 @@
 #include "core/letter.h"
 #include "core/queue.h"
 #include "core/receipt.h"
-#include "core/state.h"
 #include "core/stored_message.h"
 #include "tests/core/fixture.h"
 #include "tests/vectors/kit.h"
@@ -32,7 +30,9 @@ TEST(Vectors, Cbor) {
   each_case("cbor", 35, [](const Case& one) {
     const Bytes bytes = one.bytes("bytes");
     const auto value = decode_cbor(bytes, "vector");
-    if (as_expected(one, value)) { EXPECT_EQ(encode_cbor(*value), bytes); }
+    if (as_expected(one, value)) {
+      EXPECT_EQ(encode_cbor(*value), bytes);
+    }
   });
 }
 

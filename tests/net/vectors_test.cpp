@@ -1,4 +1,5 @@
-// The vector kit's messages on the wire: taken or refused as it says, and encoded again byte by byte.
+// The vector kit's messages on the wire: taken or refused as it says, and encoded again byte by
+// byte.
 #include "net/message.h"
 #include "tests/vectors/kit.h"
 
@@ -10,16 +11,26 @@ using vectors::Case;
 
 std::string text_of(Verb verb) {
   switch (verb) {
-    case Verb::kHello: return "hello";
-    case Verb::kOffer: return "offer";
-    case Verb::kTake: return "take";
-    case Verb::kWant: return "want";
-    case Verb::kHashes: return "hashes";
-    case Verb::kBlock: return "block";
-    case Verb::kCredit: return "credit";
-    case Verb::kStored: return "stored";
-    case Verb::kError: return "error";
-    case Verb::kBye: return "bye";
+    case Verb::kHello:
+      return "hello";
+    case Verb::kOffer:
+      return "offer";
+    case Verb::kTake:
+      return "take";
+    case Verb::kWant:
+      return "want";
+    case Verb::kHashes:
+      return "hashes";
+    case Verb::kBlock:
+      return "block";
+    case Verb::kCredit:
+      return "credit";
+    case Verb::kStored:
+      return "stored";
+    case Verb::kError:
+      return "error";
+    case Verb::kBye:
+      return "bye";
   }
   return {};
 }
@@ -32,15 +43,33 @@ std::string text_of(Kind kind) {
 void compare(const Case& one, const Message& message) {
   EXPECT_EQ(text_of(message.verb), one.text("verb"));
   EXPECT_EQ(message.number, one.number("number"));
-  if (one.has("credit")) { EXPECT_EQ(message.credit, one.number("credit")); }
-  if (one.has("root")) { EXPECT_EQ(message.root, one.fixed<core::Root>("root")); }
-  if (one.has("size")) { EXPECT_EQ(message.size, one.number("size")); }
-  if (one.has("inline")) { EXPECT_EQ(message.inlined, one.number("inline") == 1); }
-  if (one.has("envelope-size")) { EXPECT_EQ(message.envelope_size, one.number("envelope-size")); }
-  if (one.has("list")) { EXPECT_EQ(message.index, one.number("list")); }
-  if (one.has("index")) { EXPECT_EQ(message.index, one.number("index")); }
-  if (one.has("error")) { EXPECT_EQ(text_of(message.kind), one.text("error")); }
-  if (one.has("text")) { EXPECT_EQ(message.text, one.text("text")); }
+  if (one.has("credit")) {
+    EXPECT_EQ(message.credit, one.number("credit"));
+  }
+  if (one.has("root")) {
+    EXPECT_EQ(message.root, one.fixed<core::Root>("root"));
+  }
+  if (one.has("size")) {
+    EXPECT_EQ(message.size, one.number("size"));
+  }
+  if (one.has("inline")) {
+    EXPECT_EQ(message.inlined, one.number("inline") == 1);
+  }
+  if (one.has("envelope-size")) {
+    EXPECT_EQ(message.envelope_size, one.number("envelope-size"));
+  }
+  if (one.has("list")) {
+    EXPECT_EQ(message.index, one.number("list"));
+  }
+  if (one.has("index")) {
+    EXPECT_EQ(message.index, one.number("index"));
+  }
+  if (one.has("error")) {
+    EXPECT_EQ(text_of(message.kind), one.text("error"));
+  }
+  if (one.has("text")) {
+    EXPECT_EQ(message.text, one.text("text"));
+  }
 }
 
 TEST(Vectors, Head) {

@@ -44,7 +44,8 @@ inline Bytes bytes_of(const std::string& text) {
 
 class Case {
  public:
-  explicit Case(const std::filesystem::path& path) : name(path.parent_path().filename() / path.filename()) {
+  explicit Case(const std::filesystem::path& path)
+      : name(path.parent_path().filename() / path.filename()) {
     std::ifstream file(path, std::ios::binary);
     std::map<std::string, std::vector<std::string>> own;
     std::string key;
@@ -127,13 +128,20 @@ template <class T>
 std::string outcome_of(const core::Result<T>& result) {
   if (result) return "ok";
   switch (result.error().code) {
-    case core::Code::kMalformed: return "malformed";
-    case core::Code::kForged: return "forged";
-    case core::Code::kUnsupported: return "unsupported";
-    case core::Code::kUnknownPrekey: return "unknown-prekey";
-    case core::Code::kWrongPassphrase: return "wrong-passphrase";
-    case core::Code::kLocked: return "locked";
-    default: return "another error: " + result.error().context;
+    case core::Code::kMalformed:
+      return "malformed";
+    case core::Code::kForged:
+      return "forged";
+    case core::Code::kUnsupported:
+      return "unsupported";
+    case core::Code::kUnknownPrekey:
+      return "unknown-prekey";
+    case core::Code::kWrongPassphrase:
+      return "wrong-passphrase";
+    case core::Code::kLocked:
+      return "locked";
+    default:
+      return "another error: " + result.error().context;
   }
 }
 
@@ -154,8 +162,7 @@ void each_case(const std::string& kind, std::size_t least, const Read& read) {
 /// The outcome is the expected one, and the value can be looked at.
 template <class T>
 bool as_expected(const Case& one, const core::Result<T>& result) {
-  EXPECT_EQ(outcome_of(result), one.expect)
-      << (result ? std::string() : result.error().context);
+  EXPECT_EQ(outcome_of(result), one.expect) << (result ? std::string() : result.error().context);
   return result && one.expect == "ok";
 }
 

@@ -355,10 +355,8 @@ def read_sealed_file(data, secret, card):
 
 
 def read_queue_entry(data, name, key):
-    fields = Fields(decode(data, 8 * KIB))
+    fields = Fields(decode(data, 8 * KIB), "v")
     box = fields.bytes("b", 1, 8 * KIB)
-    if fields.number("v") != 1:
-        raise Refused("unsupported", "another version")
     fields.end()
     plain = box_open(key, b"p2pmail/queue" + name.encode(), box)
     if plain is None:

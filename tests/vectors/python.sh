@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sets $python to one that has PyNaCl, or ends with 77. POSIX sh; sourced.
 python=
 for candidate in python3 /usr/bin/python3; do

@@ -23,6 +23,11 @@ import kit
 import mail
 
 
+def read_cbor(case):
+    codec.decode(case.bytes("bytes"))
+    return {}
+
+
 def read_sizes(case):
     for line in case.all("size"):
         plain, padded, sealed = map(int, line.split())
@@ -73,7 +78,7 @@ def read_envelope(case):
 
 
 KINDS = {
-    "cbor": lambda case: codec.decode(case.bytes("bytes")) and {},
+    "cbor": read_cbor,
     "address": lambda case: cards.parse_address(case.text("text")),
     "endpoint": lambda case: cards.parse_endpoint(case.text("text")),
     "link": lambda case: cards.parse_link(case.text("text")),

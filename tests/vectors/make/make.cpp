@@ -139,8 +139,8 @@ Bytes longer_version(const Value& map) {
 }
 
 Bytes signed_structure(ByteView body, core::Context context, const core::SigningSecret& secret) {
-  return core::encode_cbor(Value{{"b", core::binary(body)},
-                                 {"s", core::binary(core::sign(secret, context, body))}});
+  return core::encode_cbor(
+      Value{{"b", core::binary(body)}, {"s", core::binary(core::sign(secret, context, body))}});
 }
 
 Value body_of(ByteView structure) {

@@ -1,9 +1,10 @@
-// Makes the vector kit: every file below tests/vectors/<kind>/ comes from here, and from nowhere else.
+// Makes the vector kit: every file below tests/vectors/<kind>/ comes from here, and from nowhere
+// else.
 //
-// The program's own code writes what is well-formed; what is to be refused is built by hand from the
-// same primitives, because that code cannot be made to write it. Randomness is a stream that only
-// depends on the name of a case (libsodium lets a program bring its own source), so that the files
-// are the same on every run: a test compares them with those in the tree.
+// The program's own code writes what is well-formed; what is to be refused is built by hand from
+// the same primitives, because that code cannot be made to write it. Randomness is a stream that
+// only depends on the name of a case (libsodium lets a program bring its own source), so that the
+// files are the same on every run: a test compares them with those in the tree.
 #pragma once
 
 #include <filesystem>
@@ -51,7 +52,8 @@ class Kit {
   /// Opens kind/name.txt; randomness starts anew with that name.
   [[nodiscard]] Case add(const std::string& kind, const std::string& name, std::string_view expect,
                          std::string_view comment) const;
-  /// A case that is another one of its kind with some bytes changed: `edit` is a line of the grammar.
+  /// A case that is another one of its kind with some bytes changed: `edit` is a line of the
+  /// grammar.
   void change(const std::string& kind, const std::string& name, const std::string& base,
               std::string_view expect, std::string_view comment, std::string_view edit) const;
 

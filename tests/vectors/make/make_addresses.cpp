@@ -126,8 +126,7 @@ void make_links(const Kit& kit) {
   good("ip6", "p2pmail://" + identity + "/" + transport + "@[2001:db8::1]:4321", "Brackets stay.");
   good("upper-case", "p2pmail://" + upper(identity) + "/" + upper(transport) + "@EXAMPLE.org:4321",
        "Keys and host in upper case.");
-  const auto bad = [&](const std::string& name, const std::string& text,
-                       std::string_view comment) {
+  const auto bad = [&](const std::string& name, const std::string& text, std::string_view comment) {
     core::check(!core::parse_link(text));
     kit.add("link", name, "malformed", comment).text("text", text);
   };
@@ -150,9 +149,10 @@ void make_addresses(const Kit& kit) {
   address(kit, "folder", "alice+lists@" + key + ".p2pmail.alt", "alice", "lists", "With a folder.");
   address(kit, "upper-case", "Alice@" + upper(key) + ".P2PMAIL.Alt", "Alice", "",
           "The case of the domain does not matter; that of the local part stays.");
-  address(kit, "atext", "a.b!#$%&'*/=?^_`{|}~-@" + key + ".p2pmail.alt", "a.b!#$%&'*/=?^_`{|}~-", "",
-          "All of RFC 5322's atext but +.");
-  address(kit, "local-64", local + "@" + key + ".p2pmail.alt", local, "", "The longest local part.");
+  address(kit, "atext", "a.b!#$%&'*/=?^_`{|}~-@" + key + ".p2pmail.alt", "a.b!#$%&'*/=?^_`{|}~-",
+          "", "All of RFC 5322's atext but +.");
+  address(kit, "local-64", local + "@" + key + ".p2pmail.alt", local, "",
+          "The longest local part.");
   std::string typo = key;
   typo[20] = typo[20] == 'a' ? 'b' : 'a';
   bad_address(kit, "typo", "alice@" + typo + ".p2pmail.alt", "The checksum does not fit.");

@@ -104,8 +104,10 @@ void make_rosters(const Kit& kit) {
   edited("sequence-2-63", "malformed", "A sequence number above 2^63 - 1.",
          set("q", std::uint64_t{1} << 63));
   edited("name-129", "malformed", "A name of 129 bytes.", set("n", std::string(129, 'n')));
-  edited("name-control", "malformed", "A name with U+009B.", set("n", "a\xc2\x9b"
-                                                                   "1m"));
+  edited("name-control", "malformed", "A name with U+009B.",
+         set("n",
+             "a\xc2\x9b"
+             "1m"));
   edited("name-bytes", "malformed", "A name that is a byte string.", set("n", device));
   edited("no-devices", "malformed", "No device.", set("d", Value::array()));
   edited("device-twice", "malformed", "A device twice.", set("d", Value::array({device, device})));
@@ -127,11 +129,13 @@ DeviceRecord full_record(const core::SigningPair& device) {
   record.sequence = 3;
   record.roster_sequence = 2;
   record.time = core::test::kTestTime;
-  record.prekeys = {{filled<core::PrekeyPublic>(0x31), 2000}, {filled<core::PrekeyPublic>(0x32), 2000},
+  record.prekeys = {{filled<core::PrekeyPublic>(0x31), 2000},
+                    {filled<core::PrekeyPublic>(0x32), 2000},
                     {filled<core::PrekeyPublic>(0x33), 1000}};
   record.endpoints = {*core::parse_endpoint("tcp://mail.example.org:4321"),
                       *core::parse_endpoint("tcp://[2001:db8::1]:4321")};
-  record.relays = {{filled<core::IdentityKey>(0x44), filled<core::TransportKey>(0x55),
+  record.relays = {{filled<core::IdentityKey>(0x44),
+                    filled<core::TransportKey>(0x55),
                     {*core::parse_endpoint("tcp://192.0.2.1:4321")}}};
   record.stamp_bits = 20;
   record.stamp_nonce.fill(0x66);
@@ -240,7 +244,8 @@ void make_cards(const Kit& kit) {
   core::Card empty = bob;
   empty.records.clear();
   card_case(kit, "no-records", "A roster alone.", empty);
-  kit.change("card", "record-signature", "two-devices", "forged", "One bit of a record's signature.",
+  kit.change("card", "record-signature", "two-devices", "forged",
+             "One bit of a record's signature.",
              flip("bytes", bytes, place_of(one, bytes) + one.size() - 1));
   kit.change("card", "cut", "two-devices", "malformed", "One byte less.",
              "cut: bytes " + std::to_string(bytes.size() - 1));
@@ -280,7 +285,8 @@ void make_cards(const Kit& kit) {
   bad_text("other-label", "Another label.", "-----BEGIN P2PMAIL KEY-----\n");
   bad_text("not-base64", "A character that base64 does not have.",
            std::string(text).replace(text.find("-----\n") + 20, 1, "!"));
-  bad_text("no-padding", "One character less.", std::string(text).erase(text.find("-----\n") + 20, 1));
+  bad_text("no-padding", "One character less.",
+           std::string(text).erase(text.find("-----\n") + 20, 1));
 }
 
 }  // namespace p2pmail::vectors

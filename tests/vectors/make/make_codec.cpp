@@ -51,7 +51,8 @@ constexpr Plain kCases[] = {
     {"depth-9", "malformed", "Nine of them.", "a16176 81818181818181 80"},
     {"long-bytes", "malformed", "A byte string that is longer than the rest.",
      "a161765bffffffffffffffff00"},
-    {"huge-list", "malformed", "A list that says it has 2^32 elements.", "a161769b0000000100000000"},
+    {"huge-list", "malformed", "A list that says it has 2^32 elements.",
+     "a161769b0000000100000000"},
 };
 
 Bytes from(const std::string& text) {

@@ -100,11 +100,12 @@ Bytes Maker::make() const {
   core::append(message, inner_bytes);
   const auto& secret = signer != nullptr ? *signer : world.alice.devices[0].signing;
   const auto signature = core::sign(secret, Context{"p2pmail/envelope"}, message);
-  const Bytes plain = core::encode_cbor(
-      Value{{"b", core::binary(inner_bytes)}, {"s", core::binary(signature)}});
+  const Bytes plain =
+      core::encode_cbor(Value{{"b", core::binary(inner_bytes)}, {"s", core::binary(signature)}});
   Bytes sealed(plain.size() + core::kTagSize);
   core::aead_seal(sealed, envelope_key, kZeroNonce, head_bytes, plain);
-  Bytes out = core::encode_cbor(Value{{"b", core::binary(sealed)}, {"h", core::binary(head_bytes)}});
+  Bytes out =
+      core::encode_cbor(Value{{"b", core::binary(sealed)}, {"h", core::binary(head_bytes)}});
   if (long_outer) out.insert(out.begin() + 3, {0x5a, 0, 0}), out.erase(out.begin() + 6);
   return out;
 }
@@ -210,7 +211,8 @@ void refuse_headers(const Refusals& refuse) {
   refuse.header("commitment", "forged", "A commitment to another envelope key.",
                 [](Value& map) { map["c"] = core::binary(Bytes(32, 1)); });
   refuse.header("stanzas-3", "malformed", "Three stanzas.", resized("s", 3 * 64));
-  refuse.header("stanzas-12", "malformed", "Twelve stanzas: no power of two.", resized("s", 12 * 64));
+  refuse.header("stanzas-12", "malformed", "Twelve stanzas: no power of two.",
+                resized("s", 12 * 64));
   refuse.header("stanzas-128", "malformed", "Too many stanzas.", resized("s", 128 * 64));
   refuse.header("stanza-cut", "malformed", "Stanzas of 255 bytes.", resized("s", 255));
   refuse.header("salt-15", "malformed", "A salt of 15 bytes.", resized("n", 15));
@@ -245,7 +247,8 @@ void refuse_bodies(const Refusals& refuse, const World& world) {
   refuse.add("body-not-canonical", "malformed", "The body's version is written too long.",
              [](Maker& maker) { maker.long_body = true; });
   refuse.body("body-unknown-field", "malformed", "An unknown field.", set("zz", 1u));
-  refuse.body("subject-257", "malformed", "A subject of 257 bytes.", set("s", std::string(257, 's')));
+  refuse.body("subject-257", "malformed", "A subject of 257 bytes.",
+              set("s", std::string(257, 's')));
   refuse.body("subject-control", "malformed", "A subject with an escape.", set("s", "a\x1b[2J"));
   refuse.body("size-4111", "malformed", "A size below the smallest letter's.", set("z", 4111u));
   refuse.body("size-none", "malformed", "A size that no letter has.", set("z", 65537u));
@@ -257,9 +260,9 @@ void change_bytes(const Kit& kit, const World& world) {
   // The case that the program sealed, again, to know where its parts are.
   reseed("envelope/first-device");
   const auto ephemeral = core::make_agree_pair();
-  const Bytes bytes = *core::seal_envelope(body_from(world.alice, world.bob),
-                                           core::prekeys_of(world.bob.card), ephemeral,
-                                           world.alice.devices[0].signing);
+  const Bytes bytes =
+      *core::seal_envelope(body_from(world.alice, world.bob), core::prekeys_of(world.bob.card),
+                           ephemeral, world.alice.devices[0].signing);
   const auto map = core::decode_cbor(bytes, "envelope", core::kMaxEnvelope);
   const auto& raw = map->at("h").get_binary();
   const Bytes header(raw.begin(), raw.end());
@@ -301,8 +304,8 @@ void change_bytes(const Kit& kit, const World& world) {
   kit.add("envelope", "no-prekeys", "unknown-prekey", "A device that is not among the recipients'.")
       .text("base", "first-device.txt")
       .hex("prekey-secret", world.carol.devices[0].prekeys[0].secret.view());
-  Bytes large = core::encode_cbor(Value{{"b", core::binary(Bytes(core::kMaxEnvelope, 1))},
-                                        {"h", core::binary(header)}});
+  Bytes large = core::encode_cbor(
+      Value{{"b", core::binary(Bytes(core::kMaxEnvelope, 1))}, {"h", core::binary(header)}});
   kit.add("envelope", "too-large", "malformed", "More than 128 KiB.")
       .hex("bytes", large)
       .hex("recipient", world.bob.key())
@@ -357,8 +360,8 @@ void make_receipts(const Kit& kit) {
   kit.change("receipt", "cut", "stored", "malformed", "One byte less.",
              "cut: bytes " + std::to_string(bytes.size() - 1));
   kit.add("receipt", "other-context", "forged", "Signed as an envelope is.")
-      .hex("bytes", signed_structure(core::encode_cbor(body), Context{"p2pmail/envelope"},
-                                     device.secret));
+      .hex("bytes",
+           signed_structure(core::encode_cbor(body), Context{"p2pmail/envelope"}, device.secret));
   kit.add("receipt", "not-canonical", "malformed", "The version is written too long.")
       .hex("bytes", signed_structure(longer_version(body), kReceipt, device.secret));
   edited("version-2", "unsupported", "A newer version.", [](Value& map) { map["v"] = 2u; });

@@ -79,14 +79,12 @@ void make_good(const Kit& kit) {
   Message error = message(Verb::kError, 0);
   error.kind = Kind::kLater;
   error.text = "nicht jetzt, später";
-  good(kit, "error", "error", error, "About the whole conversation.", [&](Case& out) {
-    out.text("error", "later").text("text", error.text);
-  });
+  good(kit, "error", "error", error, "About the whole conversation.",
+       [&](Case& out) { out.text("error", "later").text("text", error.text); });
   error = message(Verb::kError, 3, Bytes(50, 0xca));
   error.kind = Kind::kUnknownPrekey;
-  good(kit, "error-unknown-prekey", "error", error, "With the receiver's card.", [&](Case& out) {
-    out.text("error", "unknown-prekey").text("text", "");
-  });
+  good(kit, "error-unknown-prekey", "error", error, "With the receiver's card.",
+       [&](Case& out) { out.text("error", "unknown-prekey").text("text", ""); });
   good(kit, "bye", "bye", message(Verb::kBye, 0), "Nothing more to send.", nothing);
 }
 
@@ -108,16 +106,27 @@ void make_bad(const Kit& kit) {
   const auto nothing = [](Value&) {};
   Message hello = message(Verb::kHello, 0, Bytes(50, 0xca));
   hello.credit = 64;
-  bad("protocol-2", "A newer protocol, with a field that nobody knows.", hello,
+  bad(
+      "protocol-2", "A newer protocol, with a field that nobody knows.", hello,
       [](Value& map) { map["p"] = 2u, map["x"] = 1u; }, "unsupported");
   bad("protocol-text", "A protocol that is no number.", hello, set("p", "1"));
   bad("credit-0", "A credit of nothing.", hello, set("c", 0u));
   bad("credit-65537", "Too much credit.", hello, set("c", 65537u));
   bad("hello-number", "A hello with a number.", hello, set("n", 1u));
-  bad("hello-no-card", "A hello without a card.",
-      [&] { auto one = hello; return one.body.clear(), one; }(), nothing);
-  bad("hello-large-card", "A card above 64 KiB.",
-      [&] { auto one = hello; return one.body.resize(65537), one; }(), nothing);
+  bad(
+      "hello-no-card", "A hello without a card.",
+      [&] {
+        auto one = hello;
+        return one.body.clear(), one;
+      }(),
+      nothing);
+  bad(
+      "hello-large-card", "A card above 64 KiB.",
+      [&] {
+        auto one = hello;
+        return one.body.resize(65537), one;
+      }(),
+      nothing);
   const Message inline_offer = offer(4112, true);
   bad("offer-0", "An offer without a number.", inline_offer, set("n", 0u));
   bad("offer-2-48", "A number above 2^48.", inline_offer, set("n", (1ull << 48) + 1));
@@ -146,11 +155,21 @@ void make_bad(const Kit& kit) {
   bad("error-kind", "An unknown kind.", error, set("k", "whatever"));
   bad("error-text-201", "A text of 201 bytes.", error, set("t", std::string(201, 't')));
   bad("error-control", "A text with an escape.", error, set("t", "\x1b[2J"));
-  bad("error-body", "A body with another kind than unknown-prekey.",
-      [&] { auto one = error; return one.body.resize(1), one; }(), nothing);
-  bad("error-prekey-0", "unknown-prekey about no offer.",
-      [&] { auto one = message(Verb::kError, 0, Bytes(50)); one.kind = Kind::kUnknownPrekey;
-            return one; }(), nothing);
+  bad(
+      "error-body", "A body with another kind than unknown-prekey.",
+      [&] {
+        auto one = error;
+        return one.body.resize(1), one;
+      }(),
+      nothing);
+  bad(
+      "error-prekey-0", "unknown-prekey about no offer.",
+      [&] {
+        auto one = message(Verb::kError, 0, Bytes(50));
+        one.kind = Kind::kUnknownPrekey;
+        return one;
+      }(),
+      nothing);
   bad("unknown-verb", "An unknown verb.", message(Verb::kBye, 0), set("v", "quit"));
   bad("bye-field", "A field that a verb does not use.", message(Verb::kBye, 0), set("n", 1u));
   bad("take-no-number", "A field is missing.", message(Verb::kTake, 1),

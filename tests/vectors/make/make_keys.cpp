@@ -32,8 +32,7 @@ Bytes file_of(const Pair& pair, std::string_view passphrase) {
 }
 
 void key_case(const Kit& kit, const Pair& pair, std::string_view passphrase) {
-  const std::string name =
-      std::string(pair.name) + (passphrase.empty() ? "-open" : "-protected");
+  const std::string name = std::string(pair.name) + (passphrase.empty() ? "-open" : "-protected");
   Case out = kit.add("key", name, "ok",
                      passphrase.empty() ? "Without a passphrase." : "With a passphrase.");
   out.text("kind", pair.name).hex("bytes", file_of(pair, passphrase));
@@ -67,13 +66,14 @@ void make_refused(const Kit& kit, const Pair& store, const Pair& identity) {
   kit.change("key", "box", "store-protected", "wrong-passphrase",
              "One bit of the box: nobody can tell that from another passphrase.",
              flip("bytes", sealed, place_of(Bytes{0x61, 'm', 0x19}, sealed) - 1));
-  edited("other-kind", "malformed", "A store's key where an identity's is wanted.", open,
-         [](Value&) {}, "identity");
-  edited("renamed-kind", "malformed", "A store's secret under the name of an identity.", open,
-         [](Value& map) { map["k"] = "identity"; }, "identity");
-  edited("public-open", "forged", "The public key of somebody else.", open, [&](Value& map) {
-    map["p"] = core::binary(identity.public_key);
-  });
+  edited(
+      "other-kind", "malformed", "A store's key where an identity's is wanted.", open,
+      [](Value&) {}, "identity");
+  edited(
+      "renamed-kind", "malformed", "A store's secret under the name of an identity.", open,
+      [](Value& map) { map["k"] = "identity"; }, "identity");
+  edited("public-open", "forged", "The public key of somebody else.", open,
+         [&](Value& map) { map["p"] = core::binary(identity.public_key); });
   edited("public-protected", "wrong-passphrase",
          "The public key of somebody else, which is associated data.", sealed,
          [&](Value& map) { map["p"] = core::binary(identity.public_key); });
@@ -90,16 +90,17 @@ void make_refused(const Kit& kit, const Pair& store, const Pair& identity) {
          [&](Value& map) { map["s"]["o"] = core::binary(store.secret); });
   edited("secret-31", "malformed", "A secret of 31 bytes.", open,
          [](Value& map) { map["s"]["o"] = core::binary(Bytes(31)); });
-  edited("version-2", "unsupported", "A newer version.", open,
-         [](Value& map) { map["v"] = 2u; });
+  edited("version-2", "unsupported", "A newer version.", open, [](Value& map) { map["v"] = 2u; });
   edited("unknown-field", "malformed", "An unknown field.", open,
          [](Value& map) { map["z"] = 1u; });
-  edited("halves", "forged", "An identity's secret whose seed is another one.",
-         file_of(identity, ""), [&](Value& map) {
-           Bytes mixed = identity.secret;
-           mixed[0] ^= 1U;
-           map["s"]["o"] = core::binary(mixed);
-         }, "identity");
+  edited(
+      "halves", "forged", "An identity's secret whose seed is another one.", file_of(identity, ""),
+      [&](Value& map) {
+        Bytes mixed = identity.secret;
+        mixed[0] ^= 1U;
+        map["s"]["o"] = core::binary(mixed);
+      },
+      "identity");
 }
 
 /// Two prekeys: the older one seen due.
@@ -119,8 +120,7 @@ core::DeviceKeys device_keys() {
 /// With the checksum that belongs to it.
 Bytes checked(Value map) {
   map.erase("c");
-  map["c"] = core::binary(
-      core::hash(core::Context{"p2pmail/devfile"}, {core::encode_cbor(map)}));
+  map["c"] = core::binary(core::hash(core::Context{"p2pmail/devfile"}, {core::encode_cbor(map)}));
   return core::encode_cbor(map);
 }
 
@@ -153,9 +153,8 @@ void make_device_files(const Kit& kit) {
     auto& secret = map["s"].get_binary();
     secret[0] = static_cast<std::uint8_t>(secret[0] ^ 1U);
   });
-  edited("prekey-twice", "malformed", "A prekey twice.", [](Value& map) {
-    map["k"][1]["s"] = map["k"][0]["s"];
-  });
+  edited("prekey-twice", "malformed", "A prekey twice.",
+         [](Value& map) { map["k"][1]["s"] = map["k"][0]["s"]; });
   edited("two-current", "malformed", "Two prekeys that nothing has superseded.",
          [](Value& map) { map["k"][1]["x"] = 0u; });
   edited("no-prekeys", "malformed", "No prekey.", [](Value& map) { map["k"] = Value::array(); });

@@ -164,8 +164,7 @@ void make_chunk_cases(const Kit& kit, const Letters& letters) {
                  {good[0], {1, false, good[1].plain}});
   letters.chunks("numbers-from-1", "forged", "Chunks are counted from 0.",
                  {{1, false, good[0].plain}, {2, true, good[1].plain}});
-  letters.chunks("empty-last", "malformed", "A last chunk of nothing.",
-                 {good[0], {1, true, {}}});
+  letters.chunks("empty-last", "malformed", "A last chunk of nothing.", {good[0], {1, true, {}}});
   letters.recipe("two-blocks", "ok", "More than one block, hence two leaves.",
                  {.message = Bytes(1'100'000, 'b')});
   // 1,040,000 bytes are padded to 1,048,576: the padding begins a chunk before the last.
@@ -220,16 +219,17 @@ void make_plain_cases(const Kit& kit, const Letters& letters) {
   letters.recipe("preamble-large", "malformed", "A preamble of more than 1,024 bytes.",
                  {.preamble = core::encode_cbor(large)});
   letters.recipe("preamble-nothing", "malformed", "A preamble of no bytes.", {.preamble = {}});
-  kit.change("letter", "stream-cut", "small", "malformed", "One byte less: no letter has this size.",
-             "cut: stream 4111");
+  kit.change("letter", "stream-cut", "small", "malformed",
+             "One byte less: no letter has this size.", "cut: stream 4111");
 }
 
 void make_sizes(const Kit& kit) {
   Case out = kit.add("sizes", "sizes", "ok",
                      "Size without padding, padded by PADME, sealed. Then sizes of no letter.");
   for (const std::uint64_t size :
-       {1ull, 4096ull, 4097ull, 4352ull, 4353ull, 8192ull, 8193ull, 65519ull, 65520ull, 65521ull,
-        65536ull, 65537ull, 100000ull, 1048576ull, 1048577ull, 1081344ull, 1081345ull, 16777217ull,
+       {1ull,       4096ull,          4097ull,     4352ull,         4353ull,    8192ull,
+        8193ull,    65519ull,         65520ull,    65521ull,        65536ull,   65537ull,
+        100000ull,  1048576ull,       1048577ull,  1081344ull,      1081345ull, 16777217ull,
         1ull << 32, (1ull << 32) + 1, 10ull << 30, 123456789012ull, 1ull << 43}) {
     const auto padded = core::padded_size(size);
     out.text("size", std::to_string(size) + " " + std::to_string(padded) + " " +

@@ -27,8 +27,8 @@ struct Received {
 Received receive(const World& world, const core::test::Person& sender) {
   Received out;
   out.payload_key = core::make_symmetric_key();
-  out.message = core::to_bytes(core::bytes_of(
-      "From: a@b\r\nSubject: Lunch\r\nMIME-Version: 1.0\r\n\r\nAt noon?\r\n"));
+  out.message = core::to_bytes(
+      core::bytes_of("From: a@b\r\nSubject: Lunch\r\nMIME-Version: 1.0\r\n\r\nAt noon?\r\n"));
   core::Preamble preamble;
   core::random_bytes(preamble.id);
   preamble.time = core::test::kTestTime;
@@ -180,8 +180,9 @@ void make_capsules(const Kit& kit, const World& world) {
   const auto& stranger = world.alice.devices[0];
   capsules.edited("other-device", "forged", "Stored by a device that is not ours.", peer,
                   set("d", core::binary(stranger.device)), &stranger.signing);
-  capsules.edited("signature", "forged", "Signed by another device than it says.", peer,
-                  [](Value&) {}, &stranger.signing);
+  capsules.edited(
+      "signature", "forged", "Signed by another device than it says.", peer, [](Value&) {},
+      &stranger.signing);
   capsules.edited("id", "forged", "Another id.", peer, set("i", core::binary(Bytes(20, 1))));
   capsules.edited("root", "forged", "A root that the sender did not sign, and its id.", peer,
                   [&](Value& map) {
@@ -189,12 +190,11 @@ void make_capsules(const Kit& kit, const World& world) {
                     map["r"] = core::binary(root);
                     map["i"] = core::binary(core::message_id(peer.payload_key, peer.sender, root));
                   });
-  capsules.edited("sender", "forged", "A sender who did not sign, and the id.", peer,
-                  [&](Value& map) {
-                    map["n"] = core::binary(world.carol.key());
-                    map["i"] = core::binary(
-                        core::message_id(peer.payload_key, world.carol.key(), peer.root));
-                  });
+  capsules.edited(
+      "sender", "forged", "A sender who did not sign, and the id.", peer, [&](Value& map) {
+        map["n"] = core::binary(world.carol.key());
+        map["i"] = core::binary(core::message_id(peer.payload_key, world.carol.key(), peer.root));
+      });
   capsules.edited("header-hash", "forged", "The hash of another header.", peer,
                   set("h", core::binary(Bytes(32, 1))));
   capsules.edited("body-not-cbor", "forged", "A body that is none: forged, not malformed.", peer,
@@ -269,8 +269,8 @@ class Files {
     reseed("sealed-file");
     received_ = receive(world, world.alice);
     capsule_ = capsule_of(world, received_, Verdict::kPeer);
-    sealed_ = *core::seal_capsule(capsule_, core::StoreKey{world.store.public_key},
-                                  world.bob.devices[0]);
+    sealed_ =
+        *core::seal_capsule(capsule_, core::StoreKey{world.store.public_key}, world.bob.devices[0]);
     region_ = region_of(sealed_, received_.stream);
   }
   [[nodiscard]] const Bytes& region() const { return region_; }
@@ -317,7 +317,8 @@ void make_files(const Kit& kit, const World& world) {
   files.add("cr-lf", "ok", "Its header was rewritten with CR LF.",
             with("Subject: x\r\n\r\n", files.region(), ""));
   const std::string decoy = "Subject: " + std::string(core::kMagic) + "\n\n";
-  files.add("decoy", "ok", "The magic in a header does not count.", with(decoy, files.region(), ""));
+  files.add("decoy", "ok", "The magic in a header does not count.",
+            with(decoy, files.region(), ""));
   files.add("no-empty-line", "malformed", "No empty line in front of the region.",
             with("Subject: x\n", files.region(), ""));
   files.add("late", "malformed", "A region after 64 KiB.",
@@ -367,7 +368,9 @@ void make_queue(const Kit& kit) {
   const auto add = [&](const std::string& name, std::string_view expect, std::string_view comment,
                        const Value& inner, const std::string& sealed_as, std::uint64_t version) {
     Case out = kit.add("queue-entry", name, expect, comment);
-    out.text("name", kName).hex("queue-key", key.view()).hex("bytes", sealed(inner, sealed_as, version));
+    out.text("name", kName)
+        .hex("queue-key", key.view())
+        .hex("bytes", sealed(inner, sealed_as, version));
     if (expect != "ok") return;
     out.hex("id", Bytes(20, 1))
         .hex("payload-key", Bytes(32, 2))
@@ -386,7 +389,8 @@ void make_queue(const Kit& kit) {
   Value unknown = good;
   unknown["zz"] = 1u;
   add("unknown-field", "malformed", "An unknown field.", unknown, kName, 1);
-  kit.change("queue-entry", "flipped", "good", "forged", "One byte of the box.", "put: bytes 40 00ff");
+  kit.change("queue-entry", "flipped", "good", "forged", "One byte of the box.",
+             "put: bytes 40 00ff");
 }
 
 }  // namespace p2pmail::vectors
