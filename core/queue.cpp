@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "core/cbor.h"
+#include "core/letter.h"
 #include "core/text.h"
 #include "core/tree.h"
 
@@ -92,9 +93,10 @@ Result<QueueEntry> decode_entry(const std::string& id, ByteView bytes, const Sym
   const auto outer = decode_cbor(bytes, "queue entry");
   if (!outer) return outer.error();
   MapReader outer_reader(*outer, "queue entry");
+  const std::uint64_t version = outer_reader.number("v", UINT64_MAX);
+  if (version > 1) return Error{Code::kUnsupported, "a queue entry of a newer version"};
+  if (version == 0) outer_reader.fail("no version");
   const Bytes box = outer_reader.bytes("b", 1, kMaxEntryFile);
-  if (outer_reader.number("v", UINT32_MAX) != 1)
-    return Error{Code::kUnsupported, "a queue entry of another version"};
   if (const auto done = outer_reader.finish(); !done) return done.error();
   const auto plain = box_open(key, associated_of(id), box);
   if (!plain) return Error{Code::kForged, "the queue entry does not open with this device's key"};
@@ -111,7 +113,7 @@ Result<QueueEntry> decode_entry(const std::string& id, ByteView bytes, const Sym
   entry.recipient = reader.fixed<IdentityKey>("q");
   entry.root = reader.fixed<Root>("r");
   entry.subject = reader.text("s", kMaxEntrySubject);
-  entry.time = reader.number("t", INT64_MAX);
+  entry.time = reader.number("t", kMaxTime);
   entry.size = reader.number("z", kMaxLetterSize);
   const auto done = reader.finish();
   if (inner->contains("k") && (*inner)["k"].is_binary()) wipe((*inner)["k"].get_binary());
