@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   env.pager = pager == nullptr ? "less" : pager;
   env.stop = &stop;
   env.ask = cmd::ask_terminal;
+  env.confirm = cmd::confirm_terminal;
   auto paths = cmd::find_paths();
   if (!paths) return cmd::report(env, paths.error());
   env.paths = *paths;
