@@ -1,4 +1,7 @@
-// p2pmail card: my own card as armored text, or as a link to paste.
+// p2pmail card: my own card as armored text, as a link to paste, or as that link drawn to be
+// scanned.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
@@ -6,6 +9,7 @@
 #include "cmd/command.h"
 #include "cmd/format.h"
 #include "cmd/names.h"
+#include "cmd/qr.h"
 #include "core/endpoint.h"
 #include "core/file.h"
 
@@ -20,7 +24,10 @@ namespace {
 
 struct Options {
   bool link = false;
+  bool qr = false;
   std::string output;
+
+  [[nodiscard]] bool to_stdout() const { return output.empty() || output == "-"; }
 };
 
 Result<std::string> own_link(core::Store& store) {
@@ -36,23 +43,45 @@ Result<std::string> own_link(core::Store& store) {
       .text();
 }
 
-// JSON: {"address", "card" | "link"}
-Result<std::string> card_output(Env& env, const Options& options) {
-  std::string text = core::card_text(env.store().card());
-  if (options.link) {
-    auto link = own_link(env.store());
-    if (!link) return link.error();
-    text = *link + "\n";
+Result<std::string> drawn(const Env& env, const Options& options, const std::string& link) {
+  const bool on_terminal = options.to_stdout() && env.out_is_terminal && !env.json;
+  auto drawing = draw_qr(link, on_terminal ? QrColours::kTerminal : QrColours::kNone);
+  if (!drawing) return drawing.error();
+  // Lines that wrap are a picture that nothing can read.
+  if (on_terminal && env.width != 0 && env.width < drawing->columns) {
+    return Error{Code::kUnavailable,
+                 fmt::format("the drawing needs {} columns and the terminal has {}",
+                             drawing->columns, env.width),
+                 "p2pmail card --link"};
   }
-  if (!env.json) return text;
-  const std::string address = address_of(env.store().card().roster.value);
-  return json_line("card", {{"address", address}, {options.link ? "link" : "card", text}});
+  return std::move(drawing->text);
+}
+
+// JSON: {"address", "card" | "link", "qr" (the drawing, lines of half blocks)}
+Result<std::string> card_output(Env& env, const Options& options) {
+  nlohmann::ordered_json fields{{"address", address_of(env.store().card().roster.value)}};
+  if (!options.link && !options.qr) {
+    const std::string text = core::card_text(env.store().card());
+    fields["card"] = text;
+    return env.json ? json_line("card", fields) : text;
+  }
+  auto link = own_link(env.store());
+  if (!link) return link.error();
+  std::string text = *link + "\n";
+  fields["link"] = text;
+  if (options.qr) {
+    auto drawing = drawn(env, options, *link);
+    if (!drawing) return drawing.error();
+    text = *drawing;
+    fields["qr"] = text;
+  }
+  return env.json ? json_line("card", fields) : text;
 }
 
 Status run_card(Env& env, const Options& options) {
   auto text = card_output(env, options);
   if (!text) return text.error();
-  if (options.output.empty() || options.output == "-") {
+  if (options.to_stdout()) {
     env.print(*text);
     return {};
   }
@@ -69,7 +98,8 @@ Status run_card(Env& env, const Options& options) {
 
 Action add_card(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_flag("--link", options->link, "One line to paste instead of the whole card");
+  auto* link = app.add_flag("--link", options->link, "One line to paste instead of the whole card");
+  app.add_flag("--qr", options->qr, "The link as a QR code, drawn with characters")->excludes(link);
   app.add_option("-o,--output", options->output, "Write to a file")->type_name("FILE");
   return [options](Env& env) { return run_card(env, *options); };
 }

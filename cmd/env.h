@@ -9,6 +9,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,9 @@ struct Env {
   const std::atomic<bool>* stop = nullptr;  // set by a signal handler: end soon
   /// Asks for a secret on the terminal, without echo. Empty, or an answer of kLocked = no terminal.
   std::function<core::Result<core::SecretBytes>(const std::string& prompt)> ask;
+
+  /// Asks a question of yes or no on the terminal. Empty, or nullopt = nobody answers.
+  std::function<std::optional<bool>(const std::string& question)> confirm;
 
   // Options common to all commands.
   bool quiet = false;

@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   env.width = env.out_is_terminal ? cmd::terminal_width(env.out) : 0;
   env.stop = &stop;
   env.ask = cmd::ask_terminal;
+  env.confirm = cmd::confirm_terminal;
   auto paths = cmd::find_paths();
   if (!paths) return cmd::report(env, paths.error());
   env.paths = *paths;

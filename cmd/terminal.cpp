@@ -121,6 +121,25 @@ Result<SecretBytes> ask_terminal(const std::string& prompt) {
   return line;
 }
 
+std::optional<bool> confirm_terminal(const std::string& question) {
+  const core::Fd tty(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+  if (!tty) return std::nullopt;
+  const SignalGuard signals;
+  // A key that was pressed before the question stood there is not its answer.
+  tcflush(tty.get(), TCIFLUSH);
+  write_best_effort(tty.get(), core::clean_line(question) + " [y/N] ");
+  const auto line = read_line(tty.get());
+  if (!line) {
+    write_best_effort(tty.get(), "\n");
+    return std::nullopt;
+  }
+  std::string word(core::text_of(line->view()));
+  const auto first = word.find_first_not_of(" \t"), last = word.find_last_not_of(" \t\r");
+  word = first == std::string::npos ? "" : word.substr(first, last - first + 1);
+  for (char& c : word) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return word == "y" || word == "yes";
+}
+
 std::size_t terminal_width(int fd) {
   winsize size{};
   return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;

@@ -203,4 +203,19 @@ Result<SymmetricKey> stretch_passphrase(ByteView passphrase, ByteView salt16, st
   return key;
 }
 
+Result<Digest> slow_hash(Context context, ByteView message, std::uint64_t passes,
+                         std::uint64_t memory) {
+  crypto_init();
+  const auto salt = personal_of(context);
+  static_assert(std::tuple_size_v<decltype(salt)> == crypto_pwhash_SALTBYTES);
+  check(passes >= 1 && passes <= kMaxKdfPasses && memory >= crypto_pwhash_MEMLIMIT_MIN &&
+        memory <= kMaxKdfMemory);
+  Digest digest;
+  if (crypto_pwhash(digest.bytes.data(), digest.bytes.size(),
+                    reinterpret_cast<const char*>(message.data()), message.size(), salt.data(),
+                    passes, static_cast<std::size_t>(memory), crypto_pwhash_ALG_ARGON2ID13) != 0)
+    return Error{Code::kUnavailable, "not enough memory for a slow hash"};
+  return digest;
+}
+
 }  // namespace p2pmail::core

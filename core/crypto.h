@@ -88,5 +88,10 @@ inline constexpr std::uint64_t kMaxKdfMemory = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t kMaxKdfPasses = 16;
 [[nodiscard]] Result<SymmetricKey> stretch_passphrase(ByteView passphrase, ByteView salt16,
                                                       std::uint64_t passes, std::uint64_t memory);
+/// The same for a public value, to make it costly to search for one with a wanted result. The salt is
+/// the context, zero padded to 16 bytes. Bounds as above, but the caller's are constants: a wrong one
+/// is a bug. kUnavailable without the memory.
+[[nodiscard]] Result<Digest> slow_hash(Context context, ByteView message, std::uint64_t passes,
+                                       std::uint64_t memory);
 
 }  // namespace p2pmail::core

@@ -272,14 +272,31 @@ Status State::set_blocked(const IdentityKey& identity, bool blocked) {
       .run();
 }
 
-Result<MergeOutcome> State::merge_peer_card(const Card& card, bool create) {
+Status State::set_verified(const IdentityKey& identity, bool verified) {
+  const auto set = impl_->query("UPDATE peers SET verified = ? WHERE identity = ?")
+                       .bind(std::uint64_t{verified ? 1U : 0U})
+                       .bind(identity.view())
+                       .run();
+  if (!set || sqlite3_changes(impl_->state.get()) == 1) return set;
+  return Error{Code::kNotFound, "this key is not in the address book any more"};
+}
+
+Status State::together(const std::function<Status()>& work) {
+  if (sqlite3_get_autocommit(impl_->state.get()) == 0) return work();
   // IMMEDIATE: two processes that merge at once must not both start from the older card.
-  if (const auto begun = impl_->query("BEGIN IMMEDIATE").run(); !begun) return begun.error();
-  const auto merged = [&]() -> Result<MergeOutcome> {
+  if (const auto begun = impl_->query("BEGIN IMMEDIATE").run(); !begun) return begun;
+  const auto done = work();
+  const auto ended = impl_->query(done ? "COMMIT" : "ROLLBACK").run();
+  return done ? ended : done;
+}
+
+Result<MergeOutcome> State::merge_peer_card(const Card& card, bool create) {
+  MergeOutcome outcome;
+  const auto merged = together([&]() -> Status {
     auto known = find_peer(card.identity());
     if (!known) return known.error();
-    if (!*known && !create) return MergeOutcome{};
-    MergeOutcome outcome{true, false};
+    if (!*known && !create) return {};
+    outcome.changed = true;
     Card best = card;
     if (*known && (*known)->card) {
       best = std::move(*(*known)->card);
@@ -287,20 +304,17 @@ Result<MergeOutcome> State::merge_peer_card(const Card& card, bool create) {
       if (!result) return result.error();
       outcome = *result;
     }
-    if (!outcome.changed) return outcome;
+    if (!outcome.changed) return {};
     const Bytes bytes = encode_card(best);
-    const auto saved = impl_
-                           ->query("INSERT INTO peers(identity, added, card) VALUES(?1, 0, ?2)"
-                                   " ON CONFLICT(identity) DO UPDATE SET card = ?2")
-                           .bind(card.identity().view())
-                           .bind(ByteView(bytes))
-                           .run();
-    if (!saved) return saved.error();
-    return outcome;
-  }();
-  const auto ended = impl_->query(merged ? "COMMIT" : "ROLLBACK").run();
-  if (merged && !ended) return ended.error();
-  return merged;
+    return impl_
+        ->query("INSERT INTO peers(identity, added, card) VALUES(?1, 0, ?2)"
+                " ON CONFLICT(identity) DO UPDATE SET card = ?2")
+        .bind(card.identity().view())
+        .bind(ByteView(bytes))
+        .run();
+  });
+  if (!merged) return merged.error();
+  return outcome;
 }
 
 Result<Progress> State::progress(const std::string& entry) {

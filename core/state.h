@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,9 +57,16 @@ class State {
   [[nodiscard]] Status remove_peer(const IdentityKey& identity);
   [[nodiscard]] Status rename_peer(const IdentityKey& identity, std::string_view petname);
   [[nodiscard]] Status set_blocked(const IdentityKey& identity, bool blocked);
+  /// The user has compared fingerprints (core/fingerprint.h). The mark belongs to this key: whoever is
+  /// removed and added again has to be verified again. kNotFound without such a row.
+  [[nodiscard]] Status set_verified(const IdentityKey& identity, bool verified);
   /// Merges into the card that is there (core/card.h: highest sequence wins). For anybody whose row
   /// exists or `create` is true.
   [[nodiscard]] Result<MergeOutcome> merge_peer_card(const Card& card, bool create);
+
+  /// All changes to peers and progress that `work` makes, or none when it answers an error. One
+  /// inside another is part of the outer one.
+  [[nodiscard]] Status together(const std::function<Status()>& work);
 
   // Progress of queue entries, by entry id.
   [[nodiscard]] Result<Progress> progress(const std::string& entry);

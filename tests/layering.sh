@@ -24,7 +24,9 @@ violations() (
   includes zmq 'net/socket.cpp'
   includes sodium 'core/crypto.cpp' 'core/secret.cpp'
   includes sqlite3 'core/state.cpp'
-  includes '(gmime|glib)' 'core/mime*'
+  includes gmime 'core/mime*'
+  includes glib 'core/mime*' 'core/fold.cpp'
+  includes qrencode 'cmd/qr.cpp'
   grep -nHE '(^|[^_a-zA-Z.:>])(std::)?(getenv|printf|fprintf|puts|exit|_exit) *\(' core/*.cpp core/*.h net/*.cpp net/*.h
   grep -nHE '(^|[^_a-zA-Z])(argv|isatty|std::cout|std::cerr|std::cin)([^_a-zA-Z]|$)' core/*.cpp core/*.h net/*.cpp net/*.h |
     grep -v '^[^:]*:[0-9]*: *//'
@@ -60,6 +62,7 @@ core/x.cpp #include <sqlite3.h>
 cmd/x.cpp #include <sqlite3.h>
 core/x.cpp #include <gmime/gmime.h>
 cmd/x.cpp #include <glib.h>
+cmd/x.cpp #include <qrencode.h>
 core/x.cpp x = getenv("HOME");
 net/x.cpp std::exit(1);
 core/x.cpp printf("x");
