@@ -14,7 +14,7 @@ skip_part() { skipped="$skipped $*;"; }
 cd "$top/man" || exit 1
 
 for page in *.[1-8]; do
-  for link in $(sed -n 's/.*\.Xr \(p2pmail[a-z-]*\) \([1-8]\).*/\1.\2/p; s/.*It Xr \(p2pmail[a-z-]*\) \([1-8]\).*/\1.\2/p' "$page"); do
+  for link in $(sed -n 's/.*[. ]Xr \(p2pmail[a-z-]*\) \([1-8]\).*/\1.\2/p' "$page"); do
     [ -f "$link" ] || complain "$page: there is no page $link"
   done
   grep -q '^\.Sh SEE ALSO' "$page" || complain "$page: no SEE ALSO"

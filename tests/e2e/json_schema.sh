@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything that --json prints follows the schema that is installed with the program: real stores, every
-# command with output, and errors of many kinds. A type that is never seen is a failure too.
+# command with output, and errors of many kinds. A type that is never seen is a failure too, and so is an
+# exit status that the page of the command does not name.
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/e2e/lib.sh"
 python3 -c 'import jsonschema' 2>/dev/null || skip "python3-jsonschema is not installed"
@@ -18,6 +19,8 @@ json() {
   [ "$want" = 0 ] || [ "$(grep -c '"type":"error"' err)" = 1 ] || die "not one error: $(cat err): $*"
   # Only `send --wait` says something before it fails: what became of each recipient.
   case $want in 0 | 75) ;; *) [ ! -s out ] || die "output although it failed: $(cat out): $*" ;; esac
+  page=$top/man/p2pmail-$1.1
+  [ ! -f "$page" ] || grep -qx "\.It $want" "$page" || die "$page does not tell of exit status $want: $*"
   ! grep -q '"type":"error"' out || die "an error on standard output: $*"
   ! grep '^{' err | grep -qv '"type":"error"' || die "output on standard error: $*"
 }
