@@ -117,6 +117,14 @@ sed -n 's/^\.It Xr p2pmail-\([a-z]*\) 1$/\1/p' "$top/man/p2pmail.1" | sort >"$wo
 grep -v / "$work/pages" | comm -3 - "$work/listed" | tr -d '\t' >"$work/found"
 none "$work/found" "is a page and not in the list of p2pmail(1), or the other way round"
 
+# p2pmail-config(5) names the settings that there are.
+if ! is_coming config; then
+  sed -n 's/^\.It Ic \([a-z_]*\) .*/\1/p' "$top/man/p2pmail-config.5" | sort >"$work/listed"
+  P2PMAIL_HOME=$work "$P2PMAIL" config --json | sed -n 's/.*"key":"\([a-z_]*\)".*/\1/p' | sort |
+    comm -3 - "$work/listed" | tr -d '\t' >"$work/found"
+  none "$work/found" "is a setting of the program or of p2pmail-config(5), not of both"
+fi
+
 # The completion script is made from the same tree and must at least be bash.
 if command -v bash >/dev/null 2>&1; then
   "$P2PMAIL" completion bash >"$work/completion" || complain "no completion script"
