@@ -56,7 +56,7 @@ sed -n 's/^    \$ //p' "$top/README.md" >session
 [ "$(wc -l <session)" -ge 5 ] || die "no session in README.md"
 answered=
 while read -r line <&3; do
-  typed "$line" </dev/null || { cat shown; die "README: exit $?: $line"; }
+  typed "$line" </dev/null || { status=$?; cat shown; die "README: exit $status: $line"; }
   if [ -z "$answered" ] && [ -f desk/alice.card ]; then
     as bob peers add alice desk/alice.card
     echo 'Gladly' | as bob send -s 'Re: Lunch' alice

@@ -190,6 +190,6 @@ wrong += [f"{name} has come: take it out of 'coming'" for name in seen & coming]
 if len(codes) < 13:
     wrong.append(f"too few codes of errors: {sorted(codes)}")
 print(f"{count} objects of {len(seen)} types, {len(codes)} codes of errors")
-print("\n".join(wrong))
+print("\n".join(wrong), end="\n" if wrong else "")
 sys.exit(bool(wrong))
 PYTHON
