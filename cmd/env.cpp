@@ -80,6 +80,13 @@ void Env::detail(std::string_view text) {
 
 void write_best_effort(int fd, std::string_view text) { (void)write_all(fd, core::bytes_of(text)); }
 
+std::string take_notify_socket() {
+  const char* value = std::getenv("NOTIFY_SOCKET");
+  std::string socket = value == nullptr ? "" : value;
+  unsetenv("NOTIFY_SOCKET");
+  return socket;
+}
+
 core::Result<core::Paths> find_paths() {
   const auto from = [](const char* name) -> std::filesystem::path {
     const char* value = std::getenv(name);

@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   env.width = env.out_is_terminal ? cmd::terminal_width(env.out) : 0;
   const char* pager = std::getenv("PAGER");
   env.pager = pager == nullptr ? "less" : pager;
+  env.notify_socket = cmd::take_notify_socket();
   env.stop = &stop;
   env.ask = cmd::ask_terminal;
   auto paths = cmd::find_paths();
