@@ -97,6 +97,13 @@ std::filesystem::path from(const char* name) {
 
 }  // namespace
 
+std::string take_notify_socket() {
+  const char* value = std::getenv("NOTIFY_SOCKET");
+  std::string socket = value == nullptr ? "" : value;
+  unsetenv("NOTIFY_SOCKET");
+  return socket;
+}
+
 core::Result<core::Paths> find_paths() {
   if (const auto home = from("P2PMAIL_HOME"); !home.empty()) {
     return core::Paths{std::filesystem::absolute(home)};

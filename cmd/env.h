@@ -28,7 +28,8 @@ struct Env {
   int err = 2;
   bool in_is_terminal = false;
   bool out_is_terminal = false;
-  std::size_t width = 0;  // columns of the terminal on `out`; 0 = lines are not cut
+  std::size_t width = 0;      // columns of the terminal on `out`; 0 = lines are not cut
+  std::string notify_socket;  // of the service manager that started us (cmd/notify.h), or empty
 
   core::Paths paths;
   std::filesystem::path settings_file;
@@ -78,6 +79,9 @@ struct Env {
 
 /// All of `text` to a descriptor; failures are ignored (there is nobody left to tell).
 void write_best_effort(int fd, std::string_view text);
+
+/// NOTIFY_SOCKET, which is taken out of the environment: no program that we start is the service.
+[[nodiscard]] std::string take_notify_socket();
 
 /// P2PMAIL_HOME, else $XDG_DATA_HOME/p2pmail, else ~/.local/share/p2pmail. kConfig without any.
 [[nodiscard]] core::Result<core::Paths> find_paths();

@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   env.in_is_terminal = isatty(env.in) == 1;
   env.out_is_terminal = isatty(env.out) == 1;
   env.width = env.out_is_terminal ? cmd::terminal_width(env.out) : 0;
+  env.notify_socket = cmd::take_notify_socket();
   env.stop = &stop;
   env.ask = cmd::ask_terminal;
   env.confirm = cmd::confirm_terminal;

@@ -11,6 +11,7 @@
 #include "cmd/format.h"
 #include "cmd/names.h"
 #include "cmd/new_mail.h"
+#include "cmd/notify.h"
 #include "core/post_office.h"
 #include "core/queue.h"
 #include "net/node.h"
@@ -194,7 +195,9 @@ Status Server::run(const Places& places) {
   if (auto published = publish(places, bound); !published) return published;
   auto watch = core::QueueWatch::create(env_.store().queue().directory());
   if (!watch) return watch.error();
+  std::string places_bound;
   for (const auto& place : bound) {
+    places_bound += " " + place.text();
     env_.note("listening on " + place.text());
     if (env_.json) env_.print(json_line("listening", {{"endpoint", place.text()}}));
   }
@@ -204,7 +207,10 @@ Status Server::run(const Places& places) {
   hooks.dialed = [this](const auto& target, const auto& outcome) { dialed(target, outcome); };
   hooks.event = [this](const net::Event& event) { say(event); };
   static const std::atomic<bool> never{false};
-  return (*node)->run(hooks, watch->fd(), env_.stop != nullptr ? *env_.stop : never);
+  notify(env_.notify_socket, "READY=1\n" + status_line("listening on" + places_bound));
+  auto ended = (*node)->run(hooks, watch->fd(), env_.stop != nullptr ? *env_.stop : never);
+  notify(env_.notify_socket, "STOPPING=1");
+  return ended;
 }
 
 Status run_serve(Env& env, const Options& options) {

@@ -1,4 +1,5 @@
-# Shared by tests/run and tests/demo, which set $top: installing what is missing. POSIX sh.
+# Shared by tests/run, tests/demo and the scripts that install, which set $top: installing what is missing,
+# and the release build. POSIX sh.
 # shellcheck disable=SC2086,SC2154  # lists of package names are split on purpose
 
 say() { printf '%s\n' "$*"; }
@@ -41,3 +42,21 @@ jobs_of_machine() { getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2; }
 
 # What cmake is told in every build: reuse compiled files when ccache is here.
 cache_option() { command -v ccache >/dev/null 2>&1 && echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache; }
+
+# release_directory: where a release build is or will be: the demo's, or the one of README's install lines.
+release_directory() { if [ -f "$top/build/demo/CMakeCache.txt" ]; then echo demo; else echo release; fi; }
+
+# release_build: makes it current; its directory is in $release. For scripts that install.
+release_build() {
+  release=$top/build/$(release_directory)
+  log=$(mktemp)
+  # shellcheck disable=SC2046
+  if ! cmake -G Ninja -S "$top" -B "$release" $(cache_option) -DCMAKE_BUILD_TYPE=Release \
+    -DP2PMAIL_TESTS=OFF >"$log" 2>&1 ||
+    ! cmake --build "$release" -j "$(jobs_of_machine)" >>"$log" 2>&1; then
+    tail -n 40 "$log"
+    rm -f "$log"
+    return 1
+  fi
+  rm -f "$log"
+}
