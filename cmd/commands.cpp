@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {
      add_fetch},
     {"serve", kNetwork, "Listen, receive and deliver until told to stop", Needs::kStore, add_serve},
     {"queue", kNetwork, "Show what is still to be delivered, and why", Needs::kStore, add_queue},
+    {"complete", "", "Print words for a completion script", Needs::kPaths, add_complete},
     {"completion", "", "Print the completion script of a shell", Needs::kPaths, add_completion},
 };
 

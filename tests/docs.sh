@@ -57,12 +57,4 @@ while read -r option; do
 done <"$work/named"
 [ "$(wc -l <"$work/named")" -ge 10 ] || complain "too few options found in $page"
 
-# The completion script is made from the same tree and must at least be bash.
-if command -v bash >/dev/null 2>&1; then
-  "$P2PMAIL" completion bash >"$work/completion" || complain "no completion script"
-  bash -n "$work/completion" || complain "the completion script is not bash"
-  for command in $commands; do
-    grep -q -- "\"$command\"" "$work/completion" || complain "the completion lacks $command"
-  done
-fi
 exit "$status"
