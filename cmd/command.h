@@ -33,6 +33,7 @@ struct Command {
 
 // One per file.
 Action add_card(CLI::App& app);
+Action add_complete(CLI::App& app);
 Action add_completion(CLI::App& app);
 Action add_config(CLI::App& app);
 Action add_doctor(CLI::App& app);

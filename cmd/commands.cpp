@@ -35,6 +35,7 @@ constexpr Command kCommands[] = {
     {"config", kSetUp, "Show every setting and where it comes from", Needs::kPaths, add_config},
     {"doctor", kSetUp, "Check keys, files, mail and places, and say what to do", Needs::kPaths,
      add_doctor},
+    {"complete", "", "Print words for a completion script", Needs::kPaths, add_complete},
     {"completion", "", "Print the completion script of a shell", Needs::kPaths, add_completion},
 };
 

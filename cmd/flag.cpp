@@ -93,6 +93,12 @@ Status run_flag(Env& env, std::vector<std::string> words) {
 
 }  // namespace
 
+std::vector<std::string> flag_names() {
+  std::vector<std::string> names;
+  for (const auto& flag : kFlags) names.emplace_back(flag.word);
+  return names;
+}
+
 Action add_flag(CLI::App& app) {
   auto words = std::make_shared<std::vector<std::string>>();
   // "-flagged" looks like an option to the parser, which leaves what it does not know in

@@ -36,6 +36,9 @@ struct Standing {
 [[nodiscard]] Standing standing_of(const Names& names, const core::Capsule& capsule,
                                    const core::HeaderFields& header);
 
+/// The names of flags, as `flag` takes them after + or -.
+[[nodiscard]] std::vector<std::string> flag_names();
+
 /// Stable words for scripts.
 [[nodiscard]] const char* verdict_name(core::Verdict verdict);
 

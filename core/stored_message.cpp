@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "core/text.h"
@@ -185,6 +186,24 @@ Result<std::vector<Listed>> list_ids(Store& store, const std::string& folder) {
     }
   }
   sort_by_time(lines);
+  return lines;
+}
+
+std::vector<Listed> list_newest(const Maildir& maildir, std::size_t most) {
+  std::vector<std::pair<std::uint64_t, MailFile>> files;
+  for (const std::string& folder : maildir.folders()) {
+    auto some = maildir.list(folder);
+    if (!some) continue;
+    for (MailFile& file : *some) files.emplace_back(time_in_name(file.unique), std::move(file));
+  }
+  const auto newer = [](const auto& a, const auto& b) {
+    return std::tie(a.first, a.second.unique) > std::tie(b.first, b.second.unique);
+  };
+  const auto count = std::min(most, files.size());
+  std::partial_sort(files.begin(), files.begin() + static_cast<std::ptrdiff_t>(count), files.end(),
+                    newer);
+  std::vector<Listed> lines;
+  for (std::size_t i = 0; i < count; ++i) lines.push_back(list_locked(files[i].second));
   return lines;
 }
 

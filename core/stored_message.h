@@ -50,6 +50,9 @@ struct Listed {
                                                       const AgreeSecret* store_secret);
 /// Cheap: only file and id, from the outer headers, of one folder or (empty) all of them.
 [[nodiscard]] Result<std::vector<Listed>> list_ids(Store& store, const std::string& folder);
+/// Cheaper: the newest `most` of all folders by the time in their names, newest first, with what
+/// their outer headers say. Opens no other files; folders that cannot be read are left out.
+[[nodiscard]] std::vector<Listed> list_newest(const Maildir& maildir, std::size_t most);
 /// A message named as git names commits: a prefix (at least 4 digits) of an id, unambiguous; "@" the
 /// newest of the inbox, "@~N" the one N before; "FOLDER/@~N" of that folder. kNotFound; kUsage when
 /// ambiguous (says between what).

@@ -125,12 +125,4 @@ if ! is_coming config; then
   none "$work/found" "is a setting of the program or of p2pmail-config(5), not of both"
 fi
 
-# The completion script is made from the same tree and must at least be bash.
-if command -v bash >/dev/null 2>&1; then
-  "$P2PMAIL" completion bash >"$work/completion" || complain "no completion script"
-  bash -n "$work/completion" || complain "the completion script is not bash"
-  for command in $(grep -v / "$work/program" | grep -vx completion); do
-    grep -q -- "\"$command\"" "$work/completion" || complain "the completion lacks $command"
-  done
-fi
 exit "$status"
