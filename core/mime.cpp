@@ -5,6 +5,7 @@
 
 #include "core/mime_fields.h"
 #include "core/mime_glib.h"
+#include "core/mime_own.h"
 #include "core/mime_parts.h"
 #include "core/mime_text.h"
 
@@ -101,28 +102,53 @@ Result<bool> needs_base64(const MessageSource& source, const Node& node) {
   return found;
 }
 
-/// The header of a part whose content becomes base64; `around` is the message/rfc822 part that it
-/// is the content of, if any.
-Status write_base64_header(const MessageSource& source, const Node& node, const Node* around,
-                           const Sink& sink) {
+/// How a part differs in write_textual.
+struct Change {
+  bool renames = false;  // the header of a message: fields of ours are renamed
+  bool hides = false;    // an encoded message: its reader must not look inside
+  bool encodes = false;  // the content becomes base64
+  [[nodiscard]] bool any() const { return renames || hides || encodes; }
+};
+
+Result<Change> change_of(const MessageSource& source, const Node& node, bool is_message_header) {
+  Change change;
+  change.renames = is_message_header;
+  if (node.is_container || node.is_message) return change;
+  change.hides = is_message_type(node.about.type);
+  auto encodes = needs_base64(source, node);
+  if (!encodes) return encodes.error();
+  change.encodes = *encodes;
+  return change;
+}
+
+/// `around` is the message/rfc822 part that `node` is the content of, if any.
+Status write_header(const MessageSource& source, const Node& node, const Node* around,
+                    const Change& change, const Sink& sink) {
   auto header = read_range(source, node.header, node.content);
   if (!header) return header.error();
   std::replace(header->begin(), header->end(), '\0', kNoNul);
   std::string text = around != nullptr && !around->has_empty_line ? "\n" : "";
-  bool needs_version = node.parent < 0 || around != nullptr;  // messages do, parts do not
+  bool needs_version = change.encodes && change.renames;  // messages do, parts do not
   for (const Field& field : split_fields(*header)) {
-    if (field.name == "content-transfer-encoding") continue;
+    if (change.encodes && field.name == "content-transfer-encoding") continue;
     if (field.name == "mime-version") needs_version = false;
-    text += field.text;
-    if (!text.ends_with('\n')) text += '\n';
+    const bool is_hidden = change.hides && field.name == "content-type";
+    text += safe_text(field, is_hidden || (change.renames && is_own(field)));
   }
   if (needs_version) text += "MIME-Version: 1.0\n";
-  return sink(bytes_of(text + "Content-Transfer-Encoding: base64\n\n"));
+  if (change.hides) text += "Content-Type: application/octet-stream\n";
+  if (change.encodes) text += "Content-Transfer-Encoding: base64\n";
+  // A message/rfc822 part without an empty line gets it from the message inside.
+  const bool lacks_end = node.content < node.end && !node.is_message;
+  if (node.has_empty_line && header->ends_with("\r\n")) {
+    text += "\r\n";
+  } else if (node.has_empty_line || change.encodes || lacks_end) {
+    text += '\n';
+  }
+  return sink(bytes_of(text));
 }
 
-Status write_as_base64(const MessageSource& source, const Node& node, const Node* around,
-                       const Sink& sink) {
-  if (auto put = write_base64_header(source, node, around, sink); !put) return put;
+Status write_as_base64(const MessageSource& source, const Node& node, const Sink& sink) {
   Coder coder(Transfer::kBase64, true, sink);
   auto put = decode(source, node, [&](ByteView piece) { return coder.write(piece); });
   return put ? coder.finish() : put;
@@ -231,21 +257,22 @@ Status Message::write_part(int number, const Sink& sink) const {
 }
 
 Status Message::write_textual(const Sink& sink) const {
+  const MessageSource& source = state_->source;
   std::uint64_t written = 0;
   for (const Node& node : state_->nodes) {
-    if (node.is_container || node.is_message) continue;
-    auto change = needs_base64(state_->source, node);
-    if (!change) return change.error();
-    if (!*change) continue;
-    auto put = write_without_nul(state_->source, written, node.header, sink);
     const Node* parent =
         node.parent < 0 ? nullptr : &state_->nodes[static_cast<std::size_t>(node.parent)];
     const Node* around = parent != nullptr && parent->is_message ? parent : nullptr;
-    if (put) put = write_as_base64(state_->source, node, around, sink);
+    auto change = change_of(source, node, parent == nullptr || around != nullptr);
+    if (!change) return change.error();
+    if (!change->any()) continue;
+    auto put = write_without_nul(source, written, node.header, sink);
+    if (put) put = write_header(source, node, around, *change, sink);
+    if (put && change->encodes) put = write_as_base64(source, node, sink);
     if (!put) return put;
-    written = node.end;
+    written = change->encodes ? node.end : node.content;
   }
-  return write_without_nul(state_->source, written, state_->source.size, sink);
+  return write_without_nul(source, written, source.size, sink);
 }
 
 }  // namespace p2pmail::core

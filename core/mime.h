@@ -1,6 +1,6 @@
-// RFC 5322 and MIME. What values mean, charsets and encodings are GMime's work; where lines and parts
-// lie is found here, because GMime's parser has no bound (mime_parts.h). Only the sources of this
-// header (mime*.cpp) see GMime and glib.
+// RFC 5322 and MIME. What values mean, charsets and encodings are GMime's work; where lines and
+// parts lie is found here, because GMime's parser has no bound (mime_parts.h). Only the sources of
+// this header (mime*.cpp) see GMime and glib.
 //
 // Nothing here holds a whole message in memory: composing pulls files through a bounded buffer into
 // a sink, reading seeks in a source.
@@ -31,10 +31,10 @@ struct Draft {
   std::vector<Mailbox5322> to;
   std::vector<Mailbox5322> cc;
   std::string subject;
-  std::string message_id;  // without angle brackets
+  std::string message_id;   // without angle brackets
   std::string in_reply_to;  // without angle brackets; empty = none. Also starts References.
-  std::uint64_t time = 0;  // seconds since 1970; the Date field is in the local time zone
-  int body_fd = -1;        // read to its end, streamed; -1 = empty body. Not owned
+  std::uint64_t time = 0;   // seconds since 1970; the Date field is in the local time zone
+  int body_fd = -1;         // read to its end, streamed; -1 = empty body. Not owned
   struct Attachment {
     std::string path;  // for errors
     std::string name;  // shown to the recipient: the last component of the path
@@ -55,15 +55,20 @@ struct HeaderFields {
   std::vector<Mailbox5322> to;
   std::vector<Mailbox5322> cc;
   std::string subject;
-  std::string date;                // as written
-  std::uint64_t time = 0;          // of Date, seconds since 1970, 0 = none
-  std::string message_id;          // without angle brackets, as the following
+  std::string date;        // as written
+  std::uint64_t time = 0;  // of Date, seconds since 1970, 0 = none
+  std::string message_id;  // without angle brackets, as the following
   std::string in_reply_to;
   std::vector<std::string> references;
 };
 /// Parses the header at the start of `text` (which may end anywhere after it, or inside it: then
 /// what is there counts). nullopt when there is no header at all.
 [[nodiscard]] std::optional<HeaderFields> parse_header(std::string_view text);
+
+/// The fields at the start of `text`, which may go on after them, as others may see them. A field
+/// that only this program writes (P2pmail-*, Authentication-Results of p2pmail.alt) is X-Original-…
+/// in the output, so that nobody who sent a message speaks in our name. No empty line at the end.
+[[nodiscard]] std::string rename_own_fields(std::string_view text);
 
 /// Random access to the plaintext of a message.
 struct MessageSource {
@@ -82,7 +87,8 @@ struct PartInfo {
 };
 
 /// A parsed message over a source that must outlive it. Bounds: at most 10,000 parts, nesting 64,
-/// 1 MiB for one header; kMalformed beyond. message/rfc822 is a part, and so is what is inside of it.
+/// 1 MiB for one header; kMalformed beyond. message/rfc822 is a part, and so is what is inside of
+/// it.
 class Message {
  public:
   [[nodiscard]] static Result<Message> parse(MessageSource source);
@@ -97,8 +103,11 @@ class Message {
   [[nodiscard]] std::string body_text(std::size_t max) const;
   /// A part's content, transfer encoding removed, streamed. kNotFound for an unknown number.
   [[nodiscard]] Status write_part(int number, const Sink& sink) const;
-  /// The whole message with every part encoded for an 8-bit reader that takes NUL for the end of a
-  /// string: binary parts become base64 (for mutt's decrypt hook).
+  /// The whole message for an 8-bit reader that takes NUL for the end of a string (mutt's decrypt
+  /// hook): binary parts become base64. Our own fields are renamed (rename_own_fields) in the
+  /// header of the message and of messages inside of it. A header that ends without an empty line
+  /// gets one, and a message inside that is encoded (RFC 2046 section 5.2.1 forbids that) becomes
+  /// application/octet-stream, so that the reader finds no other headers than we did.
   [[nodiscard]] Status write_textual(const Sink& sink) const;
 
  private:

@@ -82,7 +82,7 @@ Status Splitter::end_header(std::uint64_t header_end, std::uint64_t content) {
   part.is_container = !part.about.boundary.empty();
   const bool is_plain =
       part.about.transfer == Transfer::kIdentity || part.about.transfer == Transfer::kBinary;
-  part.is_message = part.about.type == "message/rfc822" && is_plain;
+  part.is_message = is_message_type(part.about.type) && is_plain;
   if (part.is_container) open_.push_back({"--" + part.about.boundary, current_});
   if (part.is_message) return open_node(current_, part.depth + 1, content);
   return {};

@@ -27,9 +27,14 @@ struct Node {
   int depth = 0;
   bool has_empty_line = false;  // between header and content
   bool is_container = false;    // multipart: its parts follow
-  bool is_message = false;      // message/rfc822: the message inside follows as one node
+  bool is_message = false;  // is_message_type, not encoded: the message inside follows as one node
   Content about;
 };
+
+/// What readers show as a message of its own (RFC 2046, RFC 6532, RFC 5537).
+[[nodiscard]] inline bool is_message_type(std::string_view type) {
+  return type == "message/rfc822" || type == "message/global" || type == "message/news";
+}
 
 /// Reads a whole range of `source` into memory; the caller has bounded it. kMalformed when the
 /// source ends before.

@@ -74,27 +74,38 @@ class ToText {
   void take_tag();
   void take_entity();
   void put(std::string_view text);
+  void end_lines(std::size_t count);
   void new_line(std::size_t empty_lines);
   void skip_past(std::string_view end);
 
   std::string_view html_;
   std::size_t at_ = 0;
-  bool space_ = false;  // white space is due before the next word
+  bool space_ = false;    // white space is due before the next word
+  std::size_t ends_ = 0;  // line ends at the end of out_
   std::string out_;
 };
 
+// More says nothing, and would move what follows out of sight.
+constexpr std::size_t kMostEmptyLines = 3;
+
 void ToText::put(std::string_view text) {
-  if (space_ && !out_.empty() && out_.back() != '\n') out_ += ' ';
+  if (space_ && !out_.empty() && ends_ == 0) out_ += ' ';
   space_ = false;
+  ends_ = 0;
   out_ += text;
+}
+
+void ToText::end_lines(std::size_t count) {
+  space_ = false;
+  count = std::min(count, kMostEmptyLines + 1 - ends_);
+  out_.append(count, '\n');
+  ends_ += count;
 }
 
 void ToText::new_line(std::size_t empty_lines) {
   space_ = false;
-  if (out_.empty()) return;
-  std::size_t ends = 0;
-  while (ends < out_.size() && out_[out_.size() - 1 - ends] == '\n') ++ends;
-  while (ends++ < empty_lines + 1) out_ += '\n';
+  if (out_.empty() || ends_ > empty_lines) return;
+  end_lines(empty_lines + 1 - ends_);
 }
 
 void ToText::skip_past(std::string_view end) {
@@ -115,10 +126,7 @@ void ToText::take_tag() {
   if (name == "script") return skip_past("</script>");
   if (name == "style") return skip_past("</style>");
   if (name == "title") return skip_past("</title>");
-  if (name == "br" || name == "br/") {
-    space_ = false;
-    out_ += '\n';
-  }
+  if (name == "br" || name == "br/") end_lines(1);
   constexpr std::array<std::string_view, 7> kParagraphs{"p",  "/p",    "h1",        "h2",
                                                         "h3", "table", "blockquote"};
   constexpr std::array<std::string_view, 8> kLines{"div", "/div", "tr", "li",
@@ -167,7 +175,7 @@ std::string ToText::run() {
       at_ = end;
     }
   }
-  if (!out_.empty() && out_.back() != '\n') out_ += '\n';
+  if (!out_.empty() && ends_ == 0) out_ += '\n';
   return std::move(out_);
 }
 

@@ -14,6 +14,8 @@ namespace p2pmail::core::mime {
 [[nodiscard]] std::string to_utf8(std::string_view raw, const std::string& charset);
 
 /// HTML without its tags: blocks become lines, entities characters; scripts and styles are dropped.
+/// Of empty lines at most three stand together. Takes time in proportion to `html`, whatever it
+/// says, and gives at most one byte more than it.
 [[nodiscard]] std::string html_to_text(std::string_view html);
 
 }  // namespace p2pmail::core::mime

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 
 namespace p2pmail::core {
@@ -604,6 +605,66 @@ TEST(Textual, NulAnywhereStaysOutAndPartsStay) {
       ASSERT_EQ(part(after, info.number), part(before, info.number)) << at;
     }
   }
+}
+
+TEST(OwnFields, AreRenamedHoweverTheyAreWritten) {
+  for (const char* field :
+       {"Authentication-Results: p2pmail.alt; p2pmail=pass", "authentication-RESULTS: P2PMAIL.Alt",
+        "Authentication-Results:\n\t(a (b) \\) c) p2pmail.alt 1; none",
+        "Authentication-Results: \"p2pmail\\.alt\"; none", "Authentication-Results :p2pmail.alt;x",
+        "Authentication-Results: (endless p2pmail.alt", "P2pmail-Id: 00", "p2PMAIL-anything:"}) {
+    const std::string text = "A: b\n"s + field + "\n";
+    EXPECT_EQ(rename_own_fields(text + "\nP2pmail-Id: body\n"),
+              "A: b\nX-Original-"s + field + "\n");
+  }
+}
+
+TEST(OwnFields, OthersKeepTheirNames) {
+  for (const char* field :
+       {"Authentication-Results: example.org; p2pmail.alt", "Authentication-Results: (p2pmail.alt)",
+        "Authentication-Results: xp2pmail.alt", "Authentication-Results: \"p2pmail.alt.org\"",
+        "X-P2pmail-Id: 0", "P2pmail: x", "Subject: a\n P2pmail-Id: folded"}) {
+    const std::string text = field + "\n"s;
+    EXPECT_EQ(rename_own_fields(text), text);
+  }
+}
+
+TEST(Textual, RenamesOwnFieldsInEveryMessageInside) {
+  const std::string own = "P2pmail-Id: 1\nAuthentication-Results: p2pmail.alt; x\n";
+  const std::string inner = own + "Content-Type: message/global\n\n" + own + "\n" + own;
+  const std::string text = own + "Content-Type: multipart/mixed; boundary=b\n\n" + own +
+                           "--b\nContent-Type: message/rfc822\n\n" + inner + "--b\n\n" + own +
+                           "--b--\n";
+  const std::string renamed = "X-Original-P2pmail-Id: 1\nX-Original-Authentication-Results: ";
+  std::string out = textual(text);
+  for (int count = 0; count < 3; ++count) {
+    const auto at = out.find(renamed);
+    ASSERT_NE(at, std::string::npos) << count;
+    out.erase(at, renamed.size());
+  }
+  EXPECT_FALSE(has(out, "X-Original-"));  // what is no header stays as it is
+  EXPECT_EQ(textual(crlf(text)).size(),
+            text.size() + 6 * std::string("X-Original-").size() +
+                static_cast<std::size_t>(std::ranges::count(text, '\n')));
+}
+
+// Readers that take more lines for a header than we do find what we found.
+TEST(Textual, HeadersEndWhereWeSawThemEnd) {
+  EXPECT_EQ(textual("A: b\nn\xc3\xa9: c\nP2pmail-Id: 1\n"),
+            "A: b\n\nn\xc3\xa9: c\nP2pmail-Id: 1\n");
+  EXPECT_EQ(textual("no field\nP2pmail-Id: 1\n\n"), "\nno field\nP2pmail-Id: 1\n\n");
+  EXPECT_EQ(textual("A: b\rP2pmail-Id: 1\n\n"), "A: b P2pmail-Id: 1\n\n");
+  EXPECT_TRUE(textual("Content-Type: message/rfc822\nno field\nP2pmail-Id: 1\n")
+                  .starts_with("Content-Type: message/rfc822\n\n\nno field\n"));
+}
+
+TEST(Textual, EncodedMessagesInsideAreOpaque) {
+  const std::string out = textual(
+      "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nUDJwbWFpbC1JZDogMQo=\n");
+  const Message message = parsed(out);
+  EXPECT_EQ(message.parts().at(0).type, "application/octet-stream");
+  EXPECT_EQ(part(message, 1), "P2pmail-Id: 1\n");
+  EXPECT_TRUE(out.starts_with("X-Original-Content-Type: message/rfc822\n"));
 }
 
 TEST(HeaderLine, FoldsAndEncodes) {
