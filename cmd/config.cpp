@@ -40,14 +40,16 @@ std::string place_of(const Shown& shown) {
   return shown.source == Shown::Source::kDefault ? "default" : "$" + shown.where;
 }
 
-// JSON: {"key", "value", "source" ("default" | "environment" | "file"), "where" (variable or file,
-// "" for a default), "line" (0 unless from a file)}
+// JSON: {"key", "value", "source" ("default" | "environment" | "file"), then "variable", or "file" and
+// "line"}
 std::string as_json(const Shown& shown) {
-  return json_line("setting", {{"key", shown.key},
-                               {"value", core::clean_line(shown.value)},
-                               {"source", source_name(shown.source)},
-                               {"where", core::clean_line(shown.where)},
-                               {"line", shown.line}});
+  nlohmann::ordered_json fields{{"key", shown.key},
+                                {"value", core::clean_line(shown.value)},
+                                {"source", source_name(shown.source)}};
+  const std::string where = core::clean_line(shown.where);
+  if (shown.source == Shown::Source::kEnvironment) fields["variable"] = where;
+  if (shown.source == Shown::Source::kFile) fields.update({{"file", where}, {"line", shown.line}});
+  return json_line("setting", fields);
 }
 
 void print_table(Env& env, const std::vector<Shown>& rows) {

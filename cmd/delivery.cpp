@@ -11,7 +11,7 @@ core::PostOffice::Options post_office_options(const Env& env) {
   core::PostOffice::Options options;
   options.clocks = env.clock;
   options.policy = env.settings.header_policy;
-  options.keep_free = env.settings.keep_free;
+  options.room.keep_free = env.settings.keep_free;
   return options;
 }
 

@@ -141,7 +141,7 @@ std::string people(Env& env) {
       "unset use_domain\n"
       "alternates {}\n",
       quoted(core::clean_line(roster.name)), quoted(address),
-      quoted("@" + escaped_dots(escaped_dots(domain)) + "$"));
+      quoted("@" + escaped_dots(domain) + "$"));
 }
 
 std::string text_of(Env& env, bool neomutt) {

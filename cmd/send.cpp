@@ -79,11 +79,7 @@ Status undelivered(const Names& names, const AllOutstanding& all,
 Status check_ways(const SendOptions& options) {
   const bool composes = !options.subject.empty() || !options.attachments.empty() ||
                         !options.cc.empty() || !options.bcc.empty() || !options.in_reply_to.empty();
-  if (!options.takes_message()) {
-    if (!options.to.empty()) return {};
-    return Error{Code::kUsage, "send: to whom?", "p2pmail send -h"};
-  }
-  if (!composes) return {};
+  if (!options.takes_message() || !composes) return {};
   return Error{Code::kUsage,
                "send: with -t, -i, -o, -f or -F the whole message comes on standard input; "
                "-s, -a, -c, -b and --in-reply-to compose one",
@@ -170,6 +166,10 @@ Action add_send(CLI::App& app) {
   app.add_flag("--no-push", options->no_push, "Only queue; serve or fetch will deliver");
   app.add_option("recipients", options->to, "Petnames or addresses; me is myself")
       ->type_name("RECIPIENT");
+  // Checked while parsing, before a store is opened: sendmail's way may take them from the header.
+  app.callback([options] {
+    if (options->to.empty() && !options->takes_message()) throw CLI::RequiredError("recipients");
+  });
   return [options](Env& env) { return run_send(env, *options); };
 }
 

@@ -63,13 +63,15 @@ TEST(Usage, EverySlipIsOneErrorAndOneHint) {
 TEST(Usage, ErrorsAreJsonWhenAsked) {
   const auto outcome = User()({"ls", "--json", "--bogus"});
   EXPECT_EQ(outcome.status, 64);
-  EXPECT_TRUE(outcome.err.starts_with("{\"error\":{\"code\":\"usage\"")) << outcome.err;
+  EXPECT_TRUE(outcome.err.starts_with("{\"v\":1,\"type\":\"error\",\"error\":{\"code\":\"usage\""))
+      << outcome.err;
 }
 
 // completions.sh tries the scripts in their shells.
 TEST(Completion, NeedsNoStore) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
-    EXPECT_NE(User()({"completion", shell}).out.find("p2pmail complete"), std::string::npos) << shell;
+    EXPECT_NE(User()({"completion", shell}).out.find("p2pmail complete"), std::string::npos)
+        << shell;
   }
   for (const char* what : {"peers", "folders", "messages"}) {
     const auto outcome = User()({"complete", what});
