@@ -38,7 +38,8 @@ class Addressees {
 
   enum class Sight { kOpen, kBlind };
   Status add(const std::string& address, Sight sight);
-  /// A word of the header to whom nothing goes: a petname must not go out all the same.
+  /// Whoever stands in To or Cc: everybody sees him there, and a petname must not go out, whether
+  /// anything is sent to him or not.
   void learn(const std::string& word);
 
   /// The mailbox that stands in the header for a petname or "me"; nullopt for an address.
@@ -51,6 +52,7 @@ class Addressees {
   Status add_old_world(const std::string& address);
   Env& env_;
   std::map<std::string, Resolved> known_;  // by the words of header or argument
+  std::set<core::IdentityKey> shown_;      // in the header
   std::vector<std::pair<core::IdentityKey, Sight>> keys_;
   std::map<core::IdentityKey, std::size_t> place_;  // in keys_
   std::vector<std::string> old_world_;
@@ -77,6 +79,7 @@ Status Addressees::add(const std::string& address, Sight sight) {
     if (!resolved) return resolved.error();
     found = known_.emplace(address, std::move(*resolved)).first;
   }
+  if (shown_.contains(found->second.key)) sight = Sight::kOpen;
   const auto [place, is_new] = place_.emplace(found->second.key, keys_.size());
   if (is_new) keys_.emplace_back(found->second.key, sight);
   if (sight == Sight::kOpen) keys_[place->second].second = sight;
@@ -84,9 +87,11 @@ Status Addressees::add(const std::string& address, Sight sight) {
 }
 
 void Addressees::learn(const std::string& word) {
-  if (word.find('@') != std::string::npos || known_.contains(word)) return;
+  if (known_.contains(word) || is_old_world(word)) return;
   auto resolved = resolve_recipient(env_, word);
-  if (resolved) known_.emplace(word, std::move(*resolved));
+  if (!resolved) return;
+  shown_.insert(resolved->key);
+  known_.emplace(word, std::move(*resolved));
 }
 
 std::optional<Mailbox5322> Addressees::instead_of(const Mailbox5322& written) const {
@@ -105,10 +110,8 @@ void Addressees::give(core::Posting& posting) const {
 /// Recipients of the arguments who do not stand in the header are as good as blind.
 Status collect(const SendOptions& options, const core::Submission& submission, Addressees& all) {
   using Sight = Addressees::Sight;
-  std::set<std::string> in_header;
   for (const auto& mailbox : submission.open()) {
-    in_header.insert(mailbox.address);
-    if (!options.from_header) all.learn(mailbox.address);
+    all.learn(mailbox.address);
     if (!options.from_header) continue;
     if (auto added = all.add(mailbox.address, Sight::kOpen); !added) return added;
   }
@@ -119,8 +122,7 @@ Status collect(const SendOptions& options, const core::Submission& submission, A
   for (const auto& word : options.to) {
     const bool is_angled = word.starts_with('<') && word.ends_with('>') && word.size() > 2;
     const std::string address = is_angled ? word.substr(1, word.size() - 2) : word;
-    const Sight sight = in_header.contains(address) ? Sight::kOpen : Sight::kBlind;
-    if (auto added = all.add(address, sight); !added) return added;
+    if (auto added = all.add(address, Sight::kBlind); !added) return added;
   }
   if (!all.empty()) return {};
   return Error{Code::kUsage, "send: no recipient",

@@ -4,9 +4,9 @@
 function __p2pmail_commands
     switch "$argv[1]"
         case ''
-            printf '%s\n' keygen passwd whoami card peers send ls show mv rm flag folders unseal fetch serve queue complete completion
+            printf '%s\n' keygen passwd whoami unlock lock card peers send ls show mv rm flag folders seal unseal fetch serve queue muttrc config doctor complete completion
         case 'peers'
-            printf '%s\n' ls add rm rename show block unblock
+            printf '%s\n' ls add rm rename show verify block unblock query export import
         case 'queue'
             printf '%s\n' ls
     end
@@ -18,10 +18,12 @@ function __p2pmail_valued
             printf '%s\n' --name --passphrase-file --passphrase-fd
         case 'passwd'
             printf '%s\n' --passphrase-file --passphrase-fd --new-passphrase-file
+        case 'unlock'
+            printf '%s\n' --for --passphrase-file --passphrase-fd
         case 'card'
             printf '%s\n' -o --output
         case 'send'
-            printf '%s\n' -s --subject -a --attach -c --cc -b --bcc --in-reply-to --wait
+            printf '%s\n' -s --subject -a --attach -c --cc -b --bcc --in-reply-to -o -f -F -B -N -R --wait
         case 'ls'
             printf '%s\n' -n --passphrase-file --passphrase-fd
         case 'show'
@@ -85,6 +87,8 @@ complete -c p2pmail -f
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a keygen -d 'Make an identity and print its address'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a passwd -d 'Change the passphrase'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a whoami -d 'Print my address'
+complete -c p2pmail -n '__p2pmail_at \'\' 1' -a unlock -d 'Open the store for a while, without asking again'
+complete -c p2pmail -n '__p2pmail_at \'\' 1' -a lock -d 'Close the store again'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a card -d 'Print my card: what others need to write to me'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a peers -d 'List, add and change the people I know'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a send -d 'Send a message, its text from standard input'
@@ -94,10 +98,14 @@ complete -c p2pmail -n '__p2pmail_at \'\' 1' -a mv -d 'Move messages to a folder
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a rm -d 'Move messages to the trash, or remove them'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a flag -d 'Set and clear flags of messages'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a folders -d 'List folders'
+complete -c p2pmail -n '__p2pmail_at \'\' 1' -a seal -d 'Seal a draft to my own store, as text'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a unseal -d 'Write the message that a sealed file holds'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a fetch -d 'Collect what waits for me, push what waits for others'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a serve -d 'Listen, receive and deliver until told to stop'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a queue -d 'Show what is still to be delivered, and why'
+complete -c p2pmail -n '__p2pmail_at \'\' 1' -a muttrc -d 'Print a configuration for mutt or neomutt'
+complete -c p2pmail -n '__p2pmail_at \'\' 1' -a config -d 'Show every setting and where it comes from'
+complete -c p2pmail -n '__p2pmail_at \'\' 1' -a doctor -d 'Check keys, files, mail and places, and say what to do'
 complete -c p2pmail -n '__p2pmail_at \'\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'\'' -l version -d 'Print the version and exit'
 
@@ -124,8 +132,22 @@ complete -c p2pmail -n '__p2pmail_at \'whoami\'' -s q -l quiet -d 'Say only what
 complete -c p2pmail -n '__p2pmail_at \'whoami\'' -s v -l verbose -d 'Say more, on standard error'
 complete -c p2pmail -n '__p2pmail_at \'whoami\'' -l json -d 'Output and errors as JSON, one object a line'
 
+complete -c p2pmail -n '__p2pmail_at \'unlock\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'unlock\'' -l for -x -d 'How long; by default the setting unlock_for, 1h'
+complete -c p2pmail -n '__p2pmail_at \'unlock\'' -l passphrase-file -r -F -d 'File whose first line is the passphrase'
+complete -c p2pmail -n '__p2pmail_at \'unlock\'' -l passphrase-fd -x -d 'Descriptor to read the passphrase from'
+complete -c p2pmail -n '__p2pmail_at \'unlock\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'unlock\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'unlock\'' -l json -d 'Output and errors as JSON, one object a line'
+
+complete -c p2pmail -n '__p2pmail_at \'lock\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'lock\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'lock\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'lock\'' -l json -d 'Output and errors as JSON, one object a line'
+
 complete -c p2pmail -n '__p2pmail_at \'card\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'card\'' -l link -d 'One line to paste instead of the whole card'
+complete -c p2pmail -n '__p2pmail_at \'card\'' -l qr -d 'The link as a QR code, drawn with characters'
 complete -c p2pmail -n '__p2pmail_at \'card\'' -s o -l output -r -F -d 'Write to a file'
 complete -c p2pmail -n '__p2pmail_at \'card\'' -s q -l quiet -d 'Say only what is wrong'
 complete -c p2pmail -n '__p2pmail_at \'card\'' -s v -l verbose -d 'Say more, on standard error'
@@ -136,8 +158,12 @@ complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a add -d 'Add a peer, or a ne
 complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a rm -d 'Forget a peer'
 complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a rename -d 'Change a petname'
 complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a show -d 'Show what is known about a peer'
+complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a verify -d 'Compare words with a peer, to be sure of the key'
 complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a block -d 'Take no mail from a peer'
 complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a unblock -d 'Take mail again'
+complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a query -d 'Find peers, in the form of mutt\'s query_command'
+complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a export -d 'Print the cards of peers'
+complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a import -d 'Add everybody in what export has printed'
 complete -c p2pmail -n '__p2pmail_at \'peers\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'peers\'' -s q -l quiet -d 'Say only what is wrong'
 complete -c p2pmail -n '__p2pmail_at \'peers\'' -s v -l verbose -d 'Say more, on standard error'
@@ -173,6 +199,13 @@ complete -c p2pmail -n '__p2pmail_at \'peers show\'' -s v -l verbose -d 'Say mor
 complete -c p2pmail -n '__p2pmail_at \'peers show\'' -l json -d 'Output and errors as JSON, one object a line'
 complete -c p2pmail -n '__p2pmail_at \'peers show\' 1' -k -a '(__p2pmail_list peers)'
 
+complete -c p2pmail -n '__p2pmail_at \'peers verify\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'peers verify\'' -l yes -d 'The words agree: mark without asking'
+complete -c p2pmail -n '__p2pmail_at \'peers verify\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'peers verify\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'peers verify\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'peers verify\' 1' -k -a '(__p2pmail_list peers)'
+
 complete -c p2pmail -n '__p2pmail_at \'peers block\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'peers block\'' -s q -l quiet -d 'Say only what is wrong'
 complete -c p2pmail -n '__p2pmail_at \'peers block\'' -s v -l verbose -d 'Say more, on standard error'
@@ -185,12 +218,36 @@ complete -c p2pmail -n '__p2pmail_at \'peers unblock\'' -s v -l verbose -d 'Say 
 complete -c p2pmail -n '__p2pmail_at \'peers unblock\'' -l json -d 'Output and errors as JSON, one object a line'
 complete -c p2pmail -n '__p2pmail_at \'peers unblock\' 1' -k -a '(__p2pmail_list peers)'
 
+complete -c p2pmail -n '__p2pmail_at \'peers query\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'peers query\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'peers query\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'peers query\'' -l json -d 'Output and errors as JSON, one object a line'
+
+complete -c p2pmail -n '__p2pmail_at \'peers export\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'peers export\'' -l mutt -d 'Lines for a muttrc instead: one alias per peer'
+complete -c p2pmail -n '__p2pmail_at \'peers export\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'peers export\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'peers export\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'peers export\' 1 more' -k -a '(__p2pmail_list peers)'
+
+complete -c p2pmail -n '__p2pmail_at \'peers import\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'peers import\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'peers import\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'peers import\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'peers import\' 1' -F
+
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s s -l subject -x -d 'Subject'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s a -l attach -r -F -d 'Attach a file; - is standard input'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s c -l cc -x -k -a '(__p2pmail_list peers) me' -d 'Carbon copy'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s b -l bcc -x -k -a '(__p2pmail_list peers) me' -d 'Blind carbon copy'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -l in-reply-to -x -k -a '(__p2pmail_list messages)' -d 'Message that this one answers'
+complete -c p2pmail -n '__p2pmail_at \'send\'' -s t -d 'Recipients from To, Cc and Bcc as well'
+complete -c p2pmail -n '__p2pmail_at \'send\'' -s i -d 'A dot ends nothing (it never does)'
+complete -c p2pmail -n '__p2pmail_at \'send\'' -s o -x -d '-oi, -oem: accepted; -odq: only queue'
+complete -c p2pmail -n '__p2pmail_at \'send\'' -s f -x -d 'Envelope sender, for the fallback command'
+complete -c p2pmail -n '__p2pmail_at \'send\'' -s F -x -d 'Name for a From that is missing or has none'
+complete -c p2pmail -n '__p2pmail_at \'send\'' -s B -s N -s R -x -d 'Accepted, means nothing here'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -l wait -x -d 'Wait for all receipts, at most so long'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -l no-push -d 'Only queue; serve or fetch will deliver'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s q -l quiet -d 'Say only what is wrong'
@@ -250,7 +307,14 @@ complete -c p2pmail -n '__p2pmail_at \'folders\'' -s q -l quiet -d 'Say only wha
 complete -c p2pmail -n '__p2pmail_at \'folders\'' -s v -l verbose -d 'Say more, on standard error'
 complete -c p2pmail -n '__p2pmail_at \'folders\'' -l json -d 'Output and errors as JSON, one object a line'
 
+complete -c p2pmail -n '__p2pmail_at \'seal\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'seal\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'seal\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'seal\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'seal\' 1' -F
+
 complete -c p2pmail -n '__p2pmail_at \'unseal\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'unseal\'' -l no-ask -d 'Never ask for a passphrase: fail when it is locked'
 complete -c p2pmail -n '__p2pmail_at \'unseal\'' -l passphrase-file -r -F -d 'File whose first line is the passphrase'
 complete -c p2pmail -n '__p2pmail_at \'unseal\'' -l passphrase-fd -x -d 'Descriptor to read the passphrase from'
 complete -c p2pmail -n '__p2pmail_at \'unseal\'' -s q -l quiet -d 'Say only what is wrong'
@@ -282,6 +346,25 @@ complete -c p2pmail -n '__p2pmail_at \'queue ls\'' -s h -l help -d 'Print this h
 complete -c p2pmail -n '__p2pmail_at \'queue ls\'' -s q -l quiet -d 'Say only what is wrong'
 complete -c p2pmail -n '__p2pmail_at \'queue ls\'' -s v -l verbose -d 'Say more, on standard error'
 complete -c p2pmail -n '__p2pmail_at \'queue ls\'' -l json -d 'Output and errors as JSON, one object a line'
+
+complete -c p2pmail -n '__p2pmail_at \'muttrc\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'muttrc\'' -l neomutt -d 'For neomutt instead of mutt'
+complete -c p2pmail -n '__p2pmail_at \'muttrc\'' -l tmpdir -d 'Make and print the directory in memory for mutt\'s temporary files'
+complete -c p2pmail -n '__p2pmail_at \'muttrc\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'muttrc\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'muttrc\'' -l json -d 'Output and errors as JSON, one object a line'
+
+complete -c p2pmail -n '__p2pmail_at \'config\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'config\'' -l path -d 'Print where the file with settings lies'
+complete -c p2pmail -n '__p2pmail_at \'config\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'config\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'config\'' -l json -d 'Output and errors as JSON, one object a line'
+
+complete -c p2pmail -n '__p2pmail_at \'doctor\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'doctor\'' -l offline -d 'Dial nobody'
+complete -c p2pmail -n '__p2pmail_at \'doctor\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'doctor\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'doctor\'' -l json -d 'Output and errors as JSON, one object a line'
 
 complete -c p2pmail -n '__p2pmail_at \'complete\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'complete\'' -s q -l quiet -d 'Say only what is wrong'

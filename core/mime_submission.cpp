@@ -71,6 +71,50 @@ std::string field_text(std::string_view raw) {
   return text;
 }
 
+/// The mailboxes of a list, split at its commas here: GMime reads "bob, Carol <c@x.org>", where the
+/// first is a word without a domain, as one mailbox of the name "bob, Carol", and bob would get
+/// nothing.
+std::vector<std::string_view> split_list(std::string_view list) {
+  std::vector<std::string_view> pieces;
+  std::size_t start = 0;
+  int comments = 0;
+  bool is_quoted = false, is_angled = false, is_group = false;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const char c = list[i];
+    if (c == '\\') {
+      ++i;
+    } else if (c == '"' && comments == 0) {
+      is_quoted = !is_quoted;
+    } else if (is_quoted) {
+      continue;
+    } else if (c == '(' || c == ')') {
+      comments = std::max(0, comments + (c == '(' ? 1 : -1));
+    } else if (comments > 0) {
+      continue;
+    } else if (c == '<' || c == '>') {
+      is_angled = c == '<';
+    } else if (c == ':' && !is_angled) {
+      is_group = true;
+    } else if (c == ';') {
+      is_group = false;
+    } else if (c == ',' && !is_angled && !is_group) {
+      pieces.push_back(list.substr(start, i - start));
+      start = i + 1;
+    }
+  }
+  pieces.push_back(list.substr(start));
+  return pieces;
+}
+
+/// False when the budget of all address fields is used up.
+bool add_list(std::string_view value, std::size_t& budget, std::vector<Mailbox5322>& out) {
+  for (const auto piece : split_list(value)) {
+    if (piece.size() > budget) return false;
+    add_addresses(piece, budget, out);
+  }
+  return true;
+}
+
 bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -98,16 +142,16 @@ struct Submission::State {
 
 Status Submission::State::list_recipients(const std::string& name) {
   const bool again = has("resent-to") || has("resent-cc") || has("resent-bcc");
-  std::size_t budget = kMaxAddresses, used = 0;
+  std::size_t budget = kMaxAddresses;
+  bool fits = true;
   for (const Field& field : fields) {
     const bool is_resent = field.name.starts_with("resent-");
     const auto plain = is_resent ? field.name.substr(7) : field.name;
-    if (is_one_of(plain, {"from", "to", "cc", "bcc"})) used += field.value.size();
     if (again != is_resent) continue;
-    if (is_one_of(plain, {"to", "cc"})) add_addresses(field.value, budget, open);
-    if (plain == "bcc") add_addresses(field.value, budget, blind);
+    if (is_one_of(plain, {"to", "cc"})) fits = add_list(field.value, budget, open) && fits;
+    if (plain == "bcc") fits = add_list(field.value, budget, blind) && fits;
   }
-  if (used <= kMaxAddresses) return {};
+  if (fits) return {};
   return Error{Code::kMalformed, name + ": more than 128 KiB of addresses in one header", ""};
 }
 
@@ -132,7 +176,7 @@ Status Submission::State::take(std::string text, Extent extent, int fd, const st
 std::string Submission::State::address_field(const Field& field, const Changes& changes) const {
   std::vector<Mailbox5322> list;
   std::size_t budget = kMaxAddresses;
-  add_addresses(field.value, budget, list);
+  (void)add_list(field.value, budget, list);  // refused before when it is too long
   bool is_changed = false;
   for (auto& mailbox : list) {
     auto other = changes.resolve ? changes.resolve(mailbox) : std::nullopt;

@@ -134,7 +134,7 @@ arrived carol 'two worlds'
 grep -q '^From: Alice <alice@example.org>' letter || die "the old world got another From"
 grep -q '^for all of you' letter || die "the old world got no text"
 if grep -qi 'bcc' letter; then die "Bcc leaked"; fi
-if grep -q '^To: bob' letter; then die "a petname leaked"; fi
+if grep -q '^To: bob,' letter; then die "a petname leaked"; fi
 grep -q 'old@example.org: handed over' said || die "not said: $(cat said)"
 # What must never get there: petnames, typos, our own domain, special names.
 rm -f arguments letter
@@ -179,7 +179,7 @@ if git send-email -h 2>&1 | grep -q 'to'; then
       echo "$n" >file && git add file && git commit -qm "Change number $n"
     done
     git format-patch -q -1
-    git send-email --quiet --confirm=never --sendmail-cmd='p2pmail send -i' --to="$(address bob)" ./*.patch
+    git send-email --quiet --confirm=never --suppress-cc=all --sendmail-cmd='p2pmail send -i' --to="$(address bob)" ./*.patch
   ) >git.out 2>&1 || { cat git.out; die "git send-email failed"; }
   arrived bob '[PATCH] Change number 2'
   newest bob >patch.mail
@@ -190,7 +190,7 @@ else
 fi
 
 if command -v s-nail >/dev/null 2>&1; then
-  echo 'from s-nail' | s-nail -n -S mta="$P2PMAIL" -S mta-arguments=send -S from=alice@example.org \
+  echo 'from s-nail' | s-nail -n -S mta="$bin/sendmail" -S DEAD=/dev/null -S from=alice@example.org \
     -s 'Hallo von s-nail' "$(address bob)" >nail.out 2>&1 || { cat nail.out; die "s-nail failed"; }
   arrived bob 'from s-nail'
   has_words bob 'Subject: Hallo von s-nail' || die "s-nail's subject is gone"
