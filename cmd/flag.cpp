@@ -60,13 +60,11 @@ Result<Change> take_flags(std::vector<std::string>& words) {
 }
 
 std::string changed(const std::string& flags, const Change& change) {
-  std::string result;
-  for (const auto& flag : kFlags) {  // in the order of the table, which is Maildir's
-    const bool set = change.set.find(flag.letter) != std::string::npos;
-    const bool clear = change.clear.find(flag.letter) != std::string::npos;
-    const bool had = flags.find(flag.letter) != std::string::npos;
-    if (set || (had && !clear)) result += flag.letter;
-  }
+  // Letters that we do not know are other programs' own (Dovecot's keywords): they stay.
+  std::string result = flags + change.set;
+  std::erase_if(result, [&change](char c) { return change.clear.find(c) != std::string::npos; });
+  std::sort(result.begin(), result.end());  // as Maildir has it, in ASCII order
+  result.erase(std::unique(result.begin(), result.end()), result.end());
   return result;
 }
 

@@ -21,11 +21,13 @@ struct Options {
 
 core::Result<bool> is_protected(const Env& env) {
   auto identity = core::load_key(core::KeyKind::kIdentity, env.paths.identity_key());
-  if (!identity) return identity.error();
+  // It may have been moved off this machine.
+  const bool is_away = !identity && identity.error().code == core::Code::kNotFound;
+  if (!identity && !is_away) return identity.error();
   auto store = core::load_key(core::KeyKind::kStore, env.paths.store_key());
   if (!store) return store.error();
   // Either: an interrupted change leaves one with the old passphrase and one with the new.
-  return identity->needs_passphrase || store->needs_passphrase;
+  return (identity && identity->needs_passphrase) || store->needs_passphrase;
 }
 
 Status run_passwd(Env& env, const Options& options) {

@@ -9,6 +9,7 @@
 #include "cmd/command.h"
 #include "cmd/format.h"
 #include "cmd/messages.h"
+#include "cmd/out_sink.h"
 #include "cmd/terminal.h"
 #include "core/text.h"
 
@@ -32,33 +33,10 @@ struct Options {
 
 constexpr std::size_t kMaxBody = std::size_t{8} << 20;      // of text on a terminal
 constexpr std::size_t kMaxHeader = std::size_t{256} << 10;  // of --headers
-constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::size_t kPiece = kOutPiece;
 
 // ---- bytes
 // ---------------------------------------------------------------------------------------
-
-/// To a file or pipe untouched; a terminal gets whole lines, cleaned.
-class OutSink {
- public:
-  explicit OutSink(Env& env) : env_(env) {}
-  Status operator()(core::ByteView bytes) {
-    if (!env_.out_is_terminal) return env_.write(bytes);
-    held_ += core::text_of(bytes);
-    const auto end = held_.rfind('\n');
-    if (end == std::string::npos && held_.size() < kPiece) return {};
-    const std::size_t size = end == std::string::npos ? held_.size() : end + 1;
-    const std::string clean = core::clean_body(std::string_view(held_).substr(0, size));
-    held_.erase(0, size);
-    return env_.write(core::bytes_of(clean));
-  }
-  Status finish() {
-    return held_.empty() ? Status{} : env_.write(core::bytes_of(core::clean_body(held_)));
-  }
-
- private:
-  Env& env_;
-  std::string held_;
-};
 
 Status write_raw(Env& env, const core::MessageSource& source) {
   OutSink sink(env);
@@ -118,7 +96,7 @@ Result<std::string> header_text(const core::MessageSource& source) {
   text.resize(size);
   const std::size_t end = std::min(text.find("\n\n"), text.find("\n\r\n"));
   if (end != std::string::npos) text.resize(end + 1);
-  return core::clean_body(text);
+  return core::clean_body(core::rename_own_fields(text));
 }
 
 std::string list_of(const Names& names, const std::vector<core::Mailbox5322>& list, bool proven) {

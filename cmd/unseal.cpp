@@ -9,6 +9,7 @@
 #include "cmd/armored.h"
 #include "cmd/command.h"
 #include "cmd/messages.h"
+#include "cmd/out_sink.h"
 
 namespace p2pmail::cmd {
 
@@ -37,7 +38,9 @@ Status run_unseal(Env& env, const Options& options) {
   auto names = Names::load(env.store());
   if (!names) return names.error();
   const core::Message& message = *(*opened)->message;
-  auto written = message.write_textual([&env](core::ByteView bytes) { return env.write(bytes); });
+  OutSink out(env);
+  auto written = message.write_textual([&out](core::ByteView bytes) { return out(bytes); });
+  if (written) written = out.finish();
   if (!written) return written;
   const Standing standing = standing_of(*names, (*opened)->stored.capsule(), message.header());
   if (!standing.genuine) env.quiet = false;

@@ -63,7 +63,7 @@ Capsule capsule_of(const Store& store, const Posting& posting, const Now& now) {
 constexpr std::size_t kIdDigits = 2 * MessageId::kSize;
 
 std::size_t id_place(std::string_view prefix) {
-  const auto at = prefix.find("P2pmail-Id:");
+  const auto at = prefix.find("\nP2pmail-Id:");  // values have no line ends
   check(at != std::string_view::npos);
   const auto digits = prefix.find(std::string(kIdDigits, '0'), at);
   check(digits != std::string_view::npos);
