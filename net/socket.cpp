@@ -26,6 +26,7 @@ constexpr int kMaxMessage = static_cast<int>(kMaxBody) + 1024;
 constexpr int kDealerWater = 32;
 constexpr int kRouterInWater = 16;
 constexpr int kRouterOutWater = 128;
+constexpr int kNeverAgain = 24 * 3600 * 1000;  // ms; no conversation lasts that long
 constexpr int kMaxZapRound = 256;
 constexpr int kMaxDropRound = 64;
 constexpr const char* kZapAddress = "inproc://zeromq.zap.01";
@@ -271,9 +272,11 @@ core::Result<Dealer> Dealer::connect(Context& context, const core::Endpoint& end
   const bool ready =
       set_common(socket) && set_client_keys(socket, server, own) &&
       socket.set(ZMQ_SNDHWM, kDealerWater) && socket.set(ZMQ_RCVHWM, kDealerWater) &&
-      socket.set(ZMQ_IMMEDIATE, 1) && socket.set(ZMQ_CONNECT_TIMEOUT, 5000) &&
-      // One connection per conversation: whether to try again is for the queue to decide.
-      socket.set(ZMQ_RECONNECT_IVL, -1) &&
+      socket.set(ZMQ_CONNECT_TIMEOUT, 5000) &&
+      // One connection per conversation: whether to try again is for the queue to decide. A long
+      // interval, because with none at all (-1), or with ZMQ_IMMEDIATE, libzmq takes the pipe away
+      // when the connection ends, and the other side's last words, come but not read yet, with it.
+      socket.set(ZMQ_RECONNECT_IVL, kNeverAgain) &&
       socket.set(ZMQ_IPV6, endpoint.kind == core::Endpoint::Kind::kIp6 ? 1 : 0);
   if (!ready) return failure("cannot set up a socket");
   const std::string watch = "inproc://monitor-" + std::to_string(context.state_->monitors++);

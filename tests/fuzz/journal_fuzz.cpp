@@ -36,9 +36,10 @@ void check_journal(ByteView content) {
     demand(kept && *kept == to_bytes(content), "what is refused is left as it is");
     return;
   }
-  demand(journal.record({entry}).has_value(), "a letter can be recorded");
+  const auto first = journal.record({entry});
+  demand(first && first->front() == Recorded::kNow, "a letter can be recorded");
   const auto again = journal.record({entry});
-  demand(again && !again->front(), "and only once");
+  demand(again && again->front() == Recorded::kBefore, "and only once");
   demand(state.clear_journal_index().has_value(), "the index can be lost");
   const auto seen = journal.seen(entry.sender, entry.root);
   demand(seen && *seen, "it is still known then");
