@@ -24,6 +24,8 @@ using namespace mime;
 namespace {
 
 constexpr std::size_t kMaxFileName = 255;  // encoded it still is one line
+constexpr std::size_t kMaxWord = 200;
+constexpr std::size_t kLine = 78;
 
 /// What cannot stand in a header becomes a space or U+FFFD.
 std::string clean_value(std::string_view value) {
@@ -37,6 +39,47 @@ std::string clean_value(std::string_view value) {
 bool is_addr_spec(std::string_view address) {
   return !address.empty() && !has_controls(address) &&
          address.find_first_of(" <>()[],;:\\\"") == std::string_view::npos;
+}
+
+/// RFC 2047 section 2: an encoded word has at most 75 characters, which is 45 bytes in base64.
+std::string encode_all(std::string_view value) {
+  std::string words;
+  while (!value.empty()) {
+    const std::string_view piece = cut_utf8(value, 45);
+    const GText base64(
+        g_base64_encode(reinterpret_cast<const guchar*>(piece.data()), piece.size()));
+    words += (words.empty() ? "=?UTF-8?B?" : " =?UTF-8?B?") + std::string(base64.get()) + "?=";
+    value.remove_prefix(piece.size());
+  }
+  return words;
+}
+
+/// GMime's encoding where its result is what a reader takes for the value: it leaves text that looks
+/// like an encoded word as it is, and words longer than a line may be (RFC 5322 section 2.1.1).
+std::string encode_value(const std::string& value) {
+  std::size_t word = 0, longest = 0;
+  for (const char c : value) longest = std::max(longest, word = c == ' ' ? 0 : word + 1);
+  if (longest > kMaxWord || value.find("=?") != std::string::npos) return encode_all(value);
+  const GText encoded(g_mime_utils_header_encode_text(nullptr, value.c_str(), "utf-8"));
+  return encoded.get();
+}
+
+/// RFC 5322 section 2.2.3. Only before a space that a word follows, so that no line begins another
+/// field or is empty; GMime's own folding (3.2.13) breaks lines inside what it takes for an encoded
+/// word.
+std::string fold_field(const std::string& line) {
+  std::string folded;
+  for (std::size_t at = 0; at < line.size();) {
+    const auto space = line.find(' ', line.find_first_not_of(' ', at));
+    const auto end = std::min(space, line.size());
+    const auto column = folded.size() - (folded.rfind('\n') + 1);
+    const bool is_value = folded.find(' ') != std::string::npos;
+    const bool has_word = line.find_first_not_of(' ', at) < line.size();
+    if (is_value && has_word && column + end - at > kLine) folded += '\n';
+    folded.append(line, at, end - at);
+    at = end;
+  }
+  return folded + '\n';
 }
 
 std::string format_date(GTime time) {
@@ -170,14 +213,7 @@ std::string mime::date_field(std::uint64_t time) {
 
 std::string header_line(std::string_view name, std::string_view utf8_value) {
   init();
-  const std::string value = clean_value(utf8_value);
-  const std::string field(name);
-  const GText encoded(g_mime_utils_header_encode_text(nullptr, value.c_str(), "utf-8"));
-  const GText folded(g_mime_utils_unstructured_header_fold(nullptr, nullptr,
-                                                           (field + ": " + encoded.get()).c_str()));
-  std::string line = folded.get();
-  if (!line.ends_with('\n')) line += '\n';
-  return line;
+  return fold_field(std::string(name) + ": " + encode_value(clean_value(utf8_value)));
 }
 
 std::string address_header_line(std::string_view name, const std::vector<Mailbox5322>& list) {

@@ -131,9 +131,10 @@ Status Splitter::take(const Line& line) {
   const bool belongs = is_field_start(line.text) || (has_field_ && is_folded(line.text));
   if (is_empty_line(line.text)) return end_header(line.start, line.end);
   if (!belongs && !is_mbox_start) {
-    // The empty line is missing: this is content already, and may be a header no more.
+    // The empty line is missing: this is content already, the header of a message inside, or the
+    // first boundary of the container that just became known.
     status = end_header(line.start, line.start);
-    return status && in_ == In::kHeader ? take(line) : status;
+    return status ? take(line) : status;
   }
   has_field_ = has_field_ || belongs;
   if (line.end - node(current_).header > kMaxHeader) return too_much("a header is too long");

@@ -689,6 +689,39 @@ TEST(HeaderLine, ControlsCannotEndIt) {
   }
 }
 
+TEST(HeaderLine, WhatLooksEncodedInASubjectStaysOneFieldAndTheSameText) {
+  for (const std::string value :
+       {"From: =?utf-8?q?Al, C\" ;Subject: =?iso-8859-1?b? lple.alt;Subject: =?ison-Rele.alt>"
+        "References: <15@example.alt> <@e0xample.alt>MIME-V?b?4fM=?=0",
+        "=?utf-8?q?not_encoded?= really", "a =? b", " =?=?=?=? ?= ?= ?="}) {
+    const std::string line = header_line("Subject", value);
+    for (std::size_t at = line.find('\n'); at + 1 < line.size(); at = line.find('\n', at + 1))
+      EXPECT_EQ(line[at + 1], ' ') << line;
+    const auto header = parse_header(line);
+    ASSERT_TRUE(header.has_value());
+    EXPECT_EQ(header->subject, value);
+  }
+}
+
+TEST(HeaderLine, AWordOfAnyLengthBecomesLinesOfABoundedLength) {
+  const std::string value = "see " + std::string(5000, 'w') + " end";
+  const std::string line = header_line("Subject", value);
+  for (std::size_t at = 0; at < line.size();) {
+    const auto end = line.find('\n', at);
+    EXPECT_LE(end - at, 100U);
+    at = end + 1;
+  }
+  EXPECT_EQ(parse_header(line)->subject, value);
+}
+
+TEST(Parts, ABoundaryEndsAHeaderWithoutAnEmptyLine) {
+  const auto message = parsed(
+      "Content-Type: multipart/mixed; boundary=b\n--b\nContent-Type: text/html\n\nx\n--b\n\ny\n"
+      "--b--\n");
+  ASSERT_EQ(message.parts().size(), 2U);
+  EXPECT_EQ(message.parts()[0].type, "text/html");
+}
+
 TEST(AddressHeaderLine, KeepsMailboxesApart) {
   const std::vector<Mailbox5322> list = {
       {"Evil <a@b>, c@d", "e@f.alt"}, {"", "g@h.alt"}, {"x\ny", "i@j.alt"}};

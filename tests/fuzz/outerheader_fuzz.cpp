@@ -38,7 +38,9 @@ void check_prefix(const std::string& prefix, const MessageId& id) {
   const auto end = prefix.find("\n\n");
   demand(end != std::string::npos, "a header ends");
   const auto header = std::string_view(prefix).substr(0, end + 1);
-  const auto odd = [](char c) { return (c < ' ' && c != '\n' && c != '\t') || c == '\x7f'; };
+  const auto odd = [](unsigned char c) {
+    return (c < ' ' && c != '\n' && c != '\t') || c == 0x7f;
+  };
   demand(std::none_of(header.begin(), header.end(), odd), "no controls");
   check_lines(header);
   demand(id_in(prefix) == id, "our id is the one that is found");
