@@ -30,15 +30,21 @@ Result<std::unique_ptr<OpenedMessage>> open_message(Env& env, const std::filesys
   core::Store& store = env.store();
   auto stored = core::StoredMessage::open(path, *secret, store.store_public(), store.card());
   if (!stored) return stored.error();
-  auto opened = std::make_unique<OpenedMessage>(OpenedMessage{std::move(*stored), {}, nullptr});
+  auto opened = std::make_unique<OpenedMessage>(OpenedMessage{std::move(*stored), {}});
   if (auto whole = opened->stored.verify_stream(); !whole) return whole.error().in(path.string());
   auto source = opened->stored.source();
   if (!source) return source.error().in(path.string());
   opened->source = std::move(*source);
-  auto message = core::Message::parse(opened->source);
-  if (!message) return message.error().in(path.string());
-  opened->message = std::make_unique<core::Message>(std::move(*message));
   return opened;
+}
+
+Result<core::Message> parse_message(const OpenedMessage& opened,
+                                    const std::filesystem::path& path) {
+  auto message = core::Message::parse(opened.source);
+  if (message) return message;
+  core::Error error = message.error().in(path.string());
+  error.hint = "p2pmail show --raw MESSAGE gives its bytes";
+  return error;
 }
 
 namespace {

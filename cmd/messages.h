@@ -18,15 +18,17 @@ namespace p2pmail::cmd {
 [[nodiscard]] core::Result<std::vector<core::Listed>> resolve_messages(
     Env& env, const std::vector<std::string>& words);
 
-/// Unlocked, its sender proved, its stream hashed, parsed. Stays where it is: parts refer to each
-/// other.
+/// Unlocked, its sender proved, its stream hashed. Stays where it is: parts refer to each other.
 struct OpenedMessage {
   core::StoredMessage stored;
   core::MessageSource source;
-  std::unique_ptr<core::Message> message;
 };
 [[nodiscard]] core::Result<std::unique_ptr<OpenedMessage>> open_message(
     Env& env, const std::filesystem::path& path, const PassphraseOptions& passphrase);
+/// Its MIME structure; valid as long as `opened`. kMalformed (beyond the bounds of core/mime), with
+/// the hint that the bytes can still be had.
+[[nodiscard]] core::Result<core::Message> parse_message(const OpenedMessage& opened,
+                                                        const std::filesystem::path& path);
 
 /// What may be said about who wrote a message.
 struct Standing {

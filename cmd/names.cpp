@@ -12,6 +12,21 @@ using core::Code;
 using core::Error;
 using core::Result;
 
+namespace {
+
+/// A name whose own characters cannot end it in a list of mailboxes (RFC 5322 section 3.2.4).
+std::string quoted(const std::string& name) {
+  if (name.find_first_of(",<>@;:()[]\\\"") == std::string::npos) return name;
+  std::string text = "\"";
+  for (const char c : name) {
+    if (c == '"' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text + "\"";
+}
+
+}  // namespace
+
 std::string address_of(const core::Roster& roster) {
   return core::Address{core::local_part_of(roster.name), "", roster.identity}.text();
 }
@@ -55,7 +70,9 @@ std::string Names::brief(const core::Mailbox5322& mailbox, bool proven) const {
 std::string Names::describe(const core::Mailbox5322& mailbox, bool proven) const {
   const std::string address = core::clean_line(mailbox.address);
   const std::string name = brief(mailbox, proven);
-  return name == "?" + address ? address : fmt::format("{} <{}>", name, address);
+  // Without a mark only what nobody can take for a petname.
+  if (name == "?" + address) return core::parse_address(mailbox.address) ? address : name;
+  return fmt::format("{} <{}>", quoted(name), address);
 }
 
 std::vector<std::string> Names::petnames() const {

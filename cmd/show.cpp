@@ -136,8 +136,9 @@ std::string body_of(const core::Message& message) {
   return text;
 }
 
-std::string as_text(const Names& names, const OpenedMessage& opened) {
-  const auto& header = opened.message->header();
+std::string as_text(const Names& names, const OpenedMessage& opened,
+                    const core::Message& message) {
+  const auto& header = message.header();
   const Standing standing = standing_of(names, opened.stored.capsule(), header);
   return standing.line + "\n" +                                          //
          field("From", list_of(names, header.from, standing.genuine)) +  //
@@ -146,18 +147,19 @@ std::string as_text(const Names& names, const OpenedMessage& opened) {
          field("Bcc", blind_of(names, opened.stored.capsule())) +        //
          field("Date", date_of(header)) +                                //
          field("Subject", core::clean_line(header.subject)) +            //
-         "\n" + body_of(*opened.message) + attachment_lines(*opened.message);
+         "\n" + body_of(message) + attachment_lines(message);
 }
 
 // JSON: {"id", "folder", "genuine", "standing", "verdict", "signer" (address), "from", "to", "cc",
 // "bcc" (as shown), "time" (of Date, seconds since 1970), "message_id", "in_reply_to", "subject",
 // "body", "attachments": [{"part", "type", "name", "size"}]}
-std::string as_json(const Names& names, const core::Listed& listed, const OpenedMessage& opened) {
-  const auto& header = opened.message->header();
+std::string as_json(const Names& names, const core::Listed& listed, const OpenedMessage& opened,
+                    const core::Message& message) {
+  const auto& header = message.header();
   const auto& capsule = opened.stored.capsule();
   const Standing standing = standing_of(names, capsule, header);
   auto attachments = nlohmann::ordered_json::array();
-  for (const auto& part : opened.message->parts()) {
+  for (const auto& part : message.parts()) {
     if (!part.is_attachment) continue;
     attachments.push_back({{"part", part.number},
                            {"type", core::clean_line(part.type)},
@@ -178,7 +180,7 @@ std::string as_json(const Names& names, const core::Listed& listed, const Opened
                                {"message_id", core::clean_line(header.message_id)},
                                {"in_reply_to", core::clean_line(header.in_reply_to)},
                                {"subject", core::clean_line(header.subject)},
-                               {"body", body_of(*opened.message)},
+                               {"body", body_of(message)},
                                {"attachments", attachments}});
 }
 
@@ -191,11 +193,12 @@ void mark_seen(Env& env, const core::MailFile& file) {
   if (!marked) env.note("warning: " + marked.error().context);
 }
 
-Status show(Env& env, const core::Listed& listed, const OpenedMessage& opened) {
+Status show(Env& env, const core::Listed& listed, const OpenedMessage& opened,
+            const core::Message& message) {
   auto names = Names::load(env.store());
   if (!names) return names.error();
-  auto shown = env.json ? env.write(core::bytes_of(as_json(*names, listed, opened)))
-                        : page(env, as_text(*names, opened));
+  auto shown = env.json ? env.write(core::bytes_of(as_json(*names, listed, opened, message)))
+                        : page(env, as_text(*names, opened, message));
   if (shown) mark_seen(env, listed.file);
   return shown;
 }
@@ -205,15 +208,19 @@ Status run_show(Env& env, const Options& options) {
   if (!listed) return listed.error();
   auto opened = open_message(env, listed->file.path, options.passphrase);
   if (!opened) return opened.error();
-  const OpenedMessage& message = **opened;
-  if (options.raw) return write_raw(env, message.source);
-  if (options.part > 0) return write_part(env, *message.message, options.part);
-  if (!options.save.empty()) return save(env, *message.message, options.save);
-  if (!options.headers) return show(env, *listed, message);
-  auto header = header_text(message.source);
-  if (!header) return header.error();
-  env.print(*header);
-  return {};
+  // The bytes can be had of a message, too, that is none (core/mime has bounds).
+  if (options.raw) return write_raw(env, (*opened)->source);
+  if (options.headers) {
+    auto header = header_text((*opened)->source);
+    if (!header) return header.error();
+    env.print(*header);
+    return {};
+  }
+  auto message = parse_message(**opened, listed->file.path);
+  if (!message) return message.error();
+  if (options.part > 0) return write_part(env, *message, options.part);
+  if (!options.save.empty()) return save(env, *message, options.save);
+  return show(env, *listed, **opened, *message);
 }
 
 }  // namespace

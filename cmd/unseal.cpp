@@ -37,7 +37,9 @@ Status run_unseal(Env& env, const Options& options) {
   if (!opened) return opened.error();
   auto names = Names::load(env.store());
   if (!names) return names.error();
-  const core::Message& message = *(*opened)->message;
+  auto parsed = parse_message(**opened, file);
+  if (!parsed) return parsed.error();
+  const core::Message& message = *parsed;
   OutSink out(env);
   auto written = message.write_textual([&out](core::ByteView bytes) { return out(bytes); });
   if (written) written = out.finish();

@@ -6,6 +6,7 @@
 
 #include "core/address.h"
 #include "core/capsule.h"
+#include "core/envelope.h"
 #include "core/letter.h"
 #include "core/text.h"
 
@@ -31,15 +32,6 @@ struct SealedLetter {
   }
 };
 
-/// What a subject says in an envelope: bounded, cut on a UTF-8 boundary.
-std::string envelope_subject(std::string subject) {
-  if (subject.size() <= kMaxSubject) return subject;
-  std::size_t size = kMaxSubject;
-  while (size > 0 && (static_cast<unsigned char>(subject[size]) & 0xc0) == 0x80) --size;
-  subject.resize(size);
-  return subject;
-}
-
 OuterHeader outer_of(const Posting& posting) {
   OuterHeader outer;
   outer.fields = posting.fields;
@@ -50,7 +42,7 @@ OuterHeader outer_of(const Posting& posting) {
 Capsule capsule_of(const Store& store, const Posting& posting, const Now& now) {
   Capsule capsule;
   capsule.sender = store.identity();
-  capsule.subject = envelope_subject(posting.fields.subject);
+  capsule.subject = fit_text(posting.fields.subject, kMaxSubject);
   capsule.verdict = Verdict::kSent;
   capsule.time = now.time;
   capsule.device = store.device().device;
@@ -215,7 +207,7 @@ Result<Posted> post(Store& store, const Posting& posting, const Now& now) {
   if (!first) return first.error();
   letters.push_back(std::move(*first));
 
-  const std::string subject = envelope_subject(posting.fields.subject);
+  const std::string subject = fit_text(posting.fields.subject, kMaxSubject);
   std::vector<std::vector<QueueEntry>> entries;
   entries.push_back(entries_of(letters[0], posting.open, subject, now));
   Posting plain = posting;  // a blind letter's own file tells nothing about other blind recipients

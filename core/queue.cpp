@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "core/cbor.h"
+#include "core/envelope.h"
 #include "core/letter.h"
 #include "core/text.h"
 #include "core/tree.h"
@@ -77,10 +78,14 @@ Bytes associated_of(const std::string& id) {
 }
 
 Bytes encode_entry(const QueueEntry& entry, const SymmetricKey& key) {
-  Value inner = {{"i", binary(entry.message)}, {"k", binary(entry.payload_key.view())},
-                 {"l", entry.has_leaves},      {"m", entry.stream_offset},
-                 {"q", binary(entry.recipient)}, {"r", binary(entry.root)},
-                 {"s", entry.subject},         {"t", entry.time},
+  Value inner = {{"i", binary(entry.message)},
+                 {"k", binary(entry.payload_key.view())},
+                 {"l", entry.has_leaves},
+                 {"m", entry.stream_offset},
+                 {"q", binary(entry.recipient)},
+                 {"r", binary(entry.root)},
+                 {"s", fit_text(entry.subject, kMaxEntrySubject)},  // else it could not be read again
+                 {"t", entry.time},
                  {"z", entry.size}};
   Bytes plain = encode_cbor(inner);
   wipe(inner["k"].get_binary());

@@ -62,6 +62,19 @@ TEST_F(QueueTest, ListsWhatWasPublished) {
   EXPECT_TRUE(equal_secret((*listed)[0].payload_key.view(), entries[0].payload_key.view()));
 }
 
+TEST_F(QueueTest, CanReadWhateverSubjectItWasGiven) {
+  for (const std::string& subject : {std::string("\x1b]0;x\x07\n\xc2\x9b\xe2\x80\xae"),
+                                     std::string("\xff\xfe"), std::string(500'000, 'x')}) {
+    auto entries = two_entries();
+    entries[0].subject = entries[1].subject = subject;
+    ASSERT_TRUE(queue_.add_letter(entries[0].letter, sealed_, {}));
+    ASSERT_TRUE(queue_.prepare(entries));
+    ASSERT_TRUE(queue_.publish(entries));
+    const auto claim = queue_.claim(entries[0].id);
+    ASSERT_TRUE(claim && *claim) << claim.error().context;
+  }
+}
+
 TEST_F(QueueTest, ShowsNothingBeforePublish) {
   const auto entries = two_entries();
   ASSERT_TRUE(queue_.prepare(entries));
