@@ -7,7 +7,9 @@
 #include <array>
 
 #include "cmd/delivery.h"
+#include "cmd/format.h"
 #include "core/post_office.h"
+#include "core/text.h"
 
 namespace p2pmail::cmd {
 
@@ -59,8 +61,8 @@ void pause(const core::QueueWatch& watch, std::chrono::milliseconds most) {
 
 }  // namespace
 
-bool all_delivered(const AllOutstanding& all) {
-  return std::all_of(all.begin(), all.end(), [](const auto& one) { return one.delivered; });
+bool all_ended(const AllOutstanding& all) {
+  return std::all_of(all.begin(), all.end(), [](const auto& one) { return one.delivered || one.cancelled; });
 }
 
 Status push_once(Env& env, AllOutstanding& all) {
@@ -90,7 +92,32 @@ Status push_once(Env& env, AllOutstanding& all) {
 }
 
 void look_again(core::Store& store, AllOutstanding& all) {
-  for (auto& one : all) one.delivered = one.delivered || is_gone(store, one.entry.id);
+  for (auto& one : all) {
+    if (one.delivered || one.cancelled || !is_gone(store, one.entry.id)) continue;
+    const auto end = store.state().end_of(one.entry.id);
+    one.cancelled = end && *end && (*end)->ending == core::Ending::kCancelled;
+    one.delivered = !one.cancelled;
+  }
+}
+
+// JSON, per recipient: {"id", "recipient", "address", "state" ("delivered" | "queued" | "cancelled" |
+// "handed-over"), "reason"}
+void say_deliveries(Env& env, const Names& names, const AllOutstanding& all) {
+  for (const auto& one : all) {
+    const std::string who = names.label(one.entry.recipient);
+    const char* state = one.delivered ? "delivered" : one.cancelled ? "cancelled" : "queued";
+    const bool is_open = !one.delivered && !one.cancelled;
+    const std::string why = is_open ? core::clean_line(one.why) : "";
+    if (env.json) {
+      env.print(json_line("delivery", {{"id", core::to_hex(one.entry.message)},
+                                       {"recipient", who},
+                                       {"address", address_of(one.entry.recipient)},
+                                       {"state", state},
+                                       {"reason", why}}));
+    } else if (!env.quiet && (env.verbose || env.out_is_terminal)) {
+      env.print(who + ": " + state + (why.empty() ? "" : " (" + why + ")") + "\n");
+    }
+  }
 }
 
 Status wait_for_receipts(Env& env, AllOutstanding& all, std::chrono::milliseconds patience) {
@@ -101,7 +128,7 @@ Status wait_for_receipts(Env& env, AllOutstanding& all, std::chrono::millisecond
   auto next_try = Clock::now() + retry;
   while (true) {
     look_again(env.store(), all);
-    if (all_delivered(all) || env.stopped() || Clock::now() >= deadline) return {};
+    if (all_ended(all) || env.stopped() || Clock::now() >= deadline) return {};
     if (Clock::now() >= next_try) {
       if (auto pushed = push_once(env, all); !pushed) return pushed;
       retry = std::min<std::chrono::milliseconds>(2 * retry, kLastRetry);

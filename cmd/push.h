@@ -1,4 +1,4 @@
-// Pushing what `send` has just queued, and waiting for its receipts.
+// Pushing what is queued, waiting for its receipts, and saying what has become of it.
 #pragma once
 
 #include <chrono>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cmd/env.h"
+#include "cmd/names.h"
 #include "core/queue.h"
 
 namespace p2pmail::cmd {
@@ -14,16 +15,20 @@ namespace p2pmail::cmd {
 struct Outstanding {
   core::QueueEntry entry;
   bool delivered = false;
+  bool cancelled = false;
   std::string why;  // in words, when not delivered; not cleaned
 };
 using AllOutstanding = std::vector<Outstanding>;
 
-[[nodiscard]] bool all_delivered(const AllOutstanding& all);
+/// Delivered or cancelled, all of them.
+[[nodiscard]] bool all_ended(const AllOutstanding& all);
 /// One attempt for everybody who has not got it yet, also to oneself. Whoever cannot be reached is
 /// noted, never an error.
 [[nodiscard]] core::Status push_once(Env& env, AllOutstanding& all);
-/// A running `serve` may have been quicker: then the entry is gone without us.
+/// A running `serve` may have been quicker, or `queue cancel`: then the entry is gone without us.
 void look_again(core::Store& store, AllOutstanding& all);
+/// What has become of them, a line or object ("delivery") each; lines only for people.
+void say_deliveries(Env& env, const Names& names, const AllOutstanding& all);
 /// Pushes again with growing pauses until all are delivered, the time is over, or env.stop.
 [[nodiscard]] core::Status wait_for_receipts(Env& env, AllOutstanding& all,
                                              std::chrono::milliseconds patience);

@@ -1,21 +1,32 @@
-// p2pmail queue: what is still to be delivered, per recipient, and why not yet.
+// p2pmail queue: what is still to be delivered, per recipient, and why not yet; tries it now, or gives
+// it up.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <memory>
+#include <optional>
+#include <set>
 
 #include "cmd/command.h"
 #include "cmd/delivery.h"
 #include "cmd/format.h"
 #include "cmd/names.h"
 #include "cmd/new_mail.h"
+#include "cmd/push.h"
+#include "core/stored_message.h"
 #include "core/text.h"
 
 namespace p2pmail::cmd {
 
+using core::Code;
+using core::Error;
+using core::Result;
 using core::Status;
 
 namespace {
+
+constexpr std::size_t kMinDigits = 4;
 
 struct Line {
   const core::QueueEntry* entry;
@@ -61,17 +72,20 @@ std::string as_text(const Line& line, std::size_t width, std::uint64_t now) {
                      when(line.progress.next_attempt, now), line.reason);
 }
 
-Status run_queue(Env& env) {
+enum class Verb { kList, kShow, kRetry, kCancel };
+
+struct Options {
+  Verb verb = Verb::kList;
+  std::vector<std::string> messages;
+  std::vector<std::string> to;
+};
+
+Status print_entries(Env& env, const Names& names, const std::vector<core::QueueEntry>& entries) {
   core::Store& store = env.store();
-  auto names = Names::load(store);
-  if (!names) return names.error();
-  std::vector<std::string> damaged;
-  auto entries = store.queue().list(&damaged);
-  if (!entries) return entries.error();
   std::vector<Line> lines;
   std::size_t width = 0;
-  for (const auto& entry : *entries) {
-    Line line{&entry, names->label(entry.recipient), store.queue().progress(entry.id), ""};
+  for (const auto& entry : entries) {
+    Line line{&entry, names.label(entry.recipient), store.queue().progress(entry.id), ""};
     line.reason = reason_of(store, entry, line.progress);
     width = std::max(width, core::columns(line.who));
     lines.push_back(std::move(line));
@@ -80,6 +94,138 @@ Status run_queue(Env& env) {
   for (const auto& line : lines) {
     env.print(env.json ? as_json(line) : as_text(line, width, now) + "\n");
   }
+  return {};
+}
+
+/// A message by digits of its id, of one that waits here or of one in the store.
+Result<core::MessageId> named(Env& env, const std::vector<core::QueueEntry>& entries,
+                              const std::string& word) {
+  std::optional<core::MessageId> found;
+  if (word.size() >= kMinDigits) {
+    for (const auto& entry : entries) {
+      if (!core::to_hex(entry.message).starts_with(word) || entry.message == found) continue;
+      if (found) return Error{Code::kUsage, word + ": names several messages", "p2pmail queue"};
+      found = entry.message;
+    }
+  }
+  if (found) return *found;
+  auto listed = core::resolve_message(env.store(), word);
+  if (!listed) return listed.error();
+  const auto bytes = core::from_hex(listed->id);
+  if (!bytes || bytes->size() != core::MessageId::kSize)
+    return Error{Code::kNotFound, word + ": not a message of ours", "p2pmail queue"};
+  core::MessageId id;
+  std::copy(bytes->begin(), bytes->end(), id.bytes.begin());
+  return id;
+}
+
+/// Of these messages (all without any), what still waits, for these recipients (all without any).
+Result<std::vector<core::QueueEntry>> chosen(Env& env, const Options& options,
+                                             std::vector<core::QueueEntry> entries) {
+  std::set<core::MessageId> messages;
+  for (const auto& word : options.messages) {
+    auto id = named(env, entries, word);
+    if (!id) return id.error();
+    messages.insert(*id);
+  }
+  std::set<core::IdentityKey> recipients;
+  for (const auto& name : options.to) {
+    if (name == kMe) {
+      recipients.insert(env.store().identity());
+      continue;
+    }
+    auto peer = find_peer(env.store(), name);
+    if (!peer) return peer.error();
+    recipients.insert(peer->identity);
+  }
+  std::erase_if(entries, [&](const core::QueueEntry& entry) {
+    return (!messages.empty() && !messages.contains(entry.message)) ||
+           (!recipients.empty() && !recipients.contains(entry.recipient));
+  });
+  return entries;
+}
+
+const char* word_of(core::Ending ending) {
+  return ending == core::Ending::kCancelled ? "cancelled" : "delivered";
+}
+
+// JSON: "queue-entry" for whoever has not got it, "delivery" for the others.
+Status show(Env& env, const Names& names, const Options& options,
+            std::vector<core::QueueEntry> entries) {
+  auto id = named(env, entries, options.messages.front());
+  if (!id) return id.error();
+  auto ends = env.store().state().ends_of(*id);
+  if (!ends) return ends.error();
+  std::erase_if(entries, [&id](const auto& entry) { return entry.message != *id; });
+  if (ends->empty() && entries.empty())
+    return Error{Code::kNotFound,
+                 options.messages.front() + ": nothing is known about its delivery", ""};
+  for (const auto& end : *ends) {
+    const auto waits = [&end](const auto& entry) { return entry.recipient == end.recipient; };
+    if (std::any_of(entries.begin(), entries.end(), waits)) continue;
+    const std::string who = names.label(end.recipient);
+    env.print(env.json ? json_line("delivery", {{"id", core::to_hex(*id)},
+                                                {"recipient", who},
+                                                {"address", address_of(end.recipient)},
+                                                {"state", word_of(end.ending)},
+                                                {"reason", ""}})
+                       : fmt::format("{}  {}  {} {}\n", core::to_hex(*id).substr(0, kShortId), who,
+                                     word_of(end.ending), local_time(end.time)));
+  }
+  return print_entries(env, names, entries);
+}
+
+Status retry(Env& env, const Names& names, std::vector<core::QueueEntry> entries) {
+  AllOutstanding all;
+  for (auto& entry : entries) all.push_back({std::move(entry), false, false, ""});
+  if (auto pushed = push_once(env, all); !pushed) return pushed;
+  look_again(env.store(), all);
+  say_deliveries(env, names, all);
+  return {};
+}
+
+// An entry that somebody sends at this moment cannot be taken away: it may just be arriving.
+Status cancel(Env& env, const Names& names, std::vector<core::QueueEntry> entries) {
+  core::Store& store = env.store();
+  AllOutstanding all;
+  std::string busy;
+  for (auto& entry : entries) {
+    auto claim = store.queue().claim(entry.id);
+    if (!claim) return claim.error();
+    if (*claim) {
+      auto done = store.queue().finish(**claim, core::Ending::kCancelled, env.clock().time);
+      if (!done) return done;
+    } else if (!is_gone(store, entry.id)) {
+      busy += (busy.empty() ? "" : ", ") + names.label(entry.recipient);
+      continue;
+    }
+    all.push_back({std::move(entry), false, false, ""});
+  }
+  look_again(store, all);
+  say_deliveries(env, names, all);
+  if (busy.empty()) return {};
+  return Error{Code::kBusy, busy + ": it is being sent at this moment", "p2pmail queue"};
+}
+
+Status run_queue(Env& env, const Options& options) {
+  auto names = Names::load(env.store());
+  if (!names) return names.error();
+  std::vector<std::string> damaged;
+  auto entries = env.store().queue().list(&damaged);
+  if (!entries) return entries.error();
+  Status status;
+  if (options.verb == Verb::kShow) {
+    status = show(env, *names, options, std::move(*entries));
+  } else {
+    auto some = chosen(env, options, std::move(*entries));
+    if (!some) return some.error();
+    if (!options.messages.empty() && some->empty())
+      return Error{Code::kNotFound, "nothing of that is queued", "p2pmail queue"};
+    if (options.verb == Verb::kList) status = print_entries(env, *names, *some);
+    if (options.verb == Verb::kRetry) status = retry(env, *names, std::move(*some));
+    if (options.verb == Verb::kCancel) status = cancel(env, *names, std::move(*some));
+  }
+  if (!status) return status;
   // What can be read is shown even so.
   if (!damaged.empty()) {
     if (auto flushed = env.flush(); !flushed) return flushed;
@@ -87,12 +233,41 @@ Status run_queue(Env& env) {
   return check_damage(damaged);
 }
 
+using OptionsPtr = std::shared_ptr<Options>;
+
+CLI::App* add_verb(CLI::App& app, const OptionsPtr& options, Verb verb, const char* name,
+                   const char* summary) {
+  CLI::App* parser = app.add_subcommand(name, summary);
+  parser->callback([options, verb] { options->verb = verb; });
+  return parser;
+}
+
+CLI::Option* add_messages(CLI::App& app, const OptionsPtr& options) {
+  return app.add_option("message", options->messages, "Digits of an id, or FOLDER/@~N")
+      ->type_name("MESSAGE");
+}
+
+void add_to(CLI::App& app, const OptionsPtr& options) {
+  app.add_option("--to", options->to, "Only for this recipient")
+      ->type_name("RECIPIENT")
+      ->allow_extra_args(false);
+}
+
 }  // namespace
 
 Action add_queue(CLI::App& app) {
+  auto options = std::make_shared<Options>();
   app.require_subcommand(0, 1);
-  app.add_subcommand("ls", "List them (the default)");
-  return run_queue;
+  add_verb(app, options, Verb::kList, "ls", "List them (the default)");
+  auto* shown = add_verb(app, options, Verb::kShow, "show", "What became of one message");
+  add_messages(*shown, options)->required()->expected(1);
+  auto* tried = add_verb(app, options, Verb::kRetry, "retry", "Try now, whenever it would be due");
+  add_messages(*tried, options);
+  add_to(*tried, options);
+  auto* ended = add_verb(app, options, Verb::kCancel, "cancel", "Do not send it any more");
+  add_messages(*ended, options)->required();
+  add_to(*ended, options);
+  return [options](Env& env) { return run_queue(env, *options); };
 }
 
 }  // namespace p2pmail::cmd

@@ -22,30 +22,7 @@ using core::Status;
 
 namespace {
 
-std::string words_of(const Outstanding& one) {
-  if (one.delivered) return "delivered";
-  return one.why.empty() ? "queued" : "queued (" + core::clean_line(one.why) + ")";
-}
-
-// JSON, per recipient: {"id", "recipient", "address", "state" ("delivered" | "queued" |
-// "handed-over"), "reason"}
-void say(Env& env, const Names& names, const core::Posted& posted, const AllOutstanding& all) {
-  for (const auto& one : all) {
-    const std::string who = names.label(one.entry.recipient);
-    if (env.json) {
-      env.print(
-          json_line("delivery", {{"id", core::to_hex(posted.id)},
-                                 {"recipient", who},
-                                 {"address", address_of(one.entry.recipient)},
-                                 {"state", one.delivered ? "delivered" : "queued"},
-                                 {"reason", one.delivered ? "" : core::clean_line(one.why)}}));
-    } else if (!env.quiet && (env.verbose || env.out_is_terminal)) {
-      env.print(who + ": " + words_of(one) + "\n");
-    }
-  }
-}
-
-// The same object, with the state "handed-over": what the other command does with it is not ours to
+// The object of say_deliveries, with the state "handed-over": what the other command does with it is not ours to
 // say.
 void say_handed_over(Env& env, const core::Posted& posted, const std::vector<std::string>& all) {
   for (const auto& address : all) {
@@ -66,6 +43,8 @@ Status undelivered(const Names& names, const AllOutstanding& all,
                    std::chrono::milliseconds patience) {
   std::string who;
   for (const auto& one : all) {
+    if (one.cancelled)
+      return Error{Code::kTimeout, names.label(one.entry.recipient) + ": cancelled meanwhile"};
     if (!one.delivered) who += (who.empty() ? "" : ", ") + names.label(one.entry.recipient);
   }
   if (who.empty()) return {};
@@ -103,19 +82,19 @@ Status run_send(Env& env, const SendOptions& options) {
   auto posted = core::post(env.store(), prepared->posting, env.clock());
   if (!posted) return posted.error();
   AllOutstanding all;
-  for (auto& entry : posted->entries) all.push_back({std::move(entry), false, ""});
+  for (auto& entry : posted->entries) all.push_back({std::move(entry), false, false, ""});
   // From here on the message is queued, whatever happens: trouble is said, never a failure.
   const bool only_queue = options.no_push || std::find(options.modes.begin(), options.modes.end(),
                                                        "dq") != options.modes.end();
   if (!only_queue) {
     if (auto pushed = push_once(env, all); !pushed) env.note("warning: " + pushed.error().context);
   }
-  if (patience.count() > 0 && !all_delivered(all)) {
+  if (patience.count() > 0 && !all_ended(all)) {
     auto waited = wait_for_receipts(env, all, patience);
     if (!waited) env.note("warning: " + waited.error().context);
   }
   look_again(env.store(), all);
-  say(env, *names, *posted, all);
+  say_deliveries(env, *names, all);
   say_handed_over(env, *posted, prepared->handed_over);
   if (auto flushed = env.flush(); !flushed) return flushed;
   return patience.count() > 0 ? undelivered(*names, all, patience) : Status{};

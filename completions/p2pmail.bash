@@ -155,7 +155,7 @@ _p2pmail_command() {
       valued='--listen --advertise'
       ;;
     'queue')
-      commands='ls'
+      commands='ls show retry cancel'
       options='-h --help -q --quiet -v --verbose --json'
       valued=''
       ;;
@@ -163,6 +163,21 @@ _p2pmail_command() {
       commands=''
       options='-h --help -q --quiet -v --verbose --json'
       valued=''
+      ;;
+    'queue show')
+      commands=''
+      options='-h --help -q --quiet -v --verbose --json'
+      valued=''
+      ;;
+    'queue retry')
+      commands=''
+      options='-h --help --to -q --quiet -v --verbose --json'
+      valued='--to'
+      ;;
+    'queue cancel')
+      commands=''
+      options='-h --help --to -q --quiet -v --verbose --json'
+      valued='--to'
       ;;
     'muttrc')
       commands=''
@@ -229,6 +244,11 @@ _p2pmail_value() {
     'unseal:--passphrase-file') kinds='files' ;;
     'unseal:1') kinds='files' ;;
     'fetch:'[1-9]*) kinds='peers' ;;
+    'queue show:1') kinds='messages' ;;
+    'queue retry:--to') kinds='peers word=me' ;;
+    'queue retry:'[1-9]*) kinds='messages' ;;
+    'queue cancel:--to') kinds='peers word=me' ;;
+    'queue cancel:'[1-9]*) kinds='messages' ;;
     'complete:1') kinds='word=peers word=folders word=messages' ;;
     'completion:1') kinds='word=bash word=zsh word=fish' ;;
   esac

@@ -8,7 +8,7 @@ function __p2pmail_commands
         case 'peers'
             printf '%s\n' ls add rm rename show verify block unblock query export import
         case 'queue'
-            printf '%s\n' ls
+            printf '%s\n' ls show retry cancel
     end
 end
 
@@ -34,6 +34,10 @@ function __p2pmail_valued
             printf '%s\n' --timeout
         case 'serve'
             printf '%s\n' --listen --advertise
+        case 'queue retry'
+            printf '%s\n' --to
+        case 'queue cancel'
+            printf '%s\n' --to
     end
 end
 
@@ -337,6 +341,9 @@ complete -c p2pmail -n '__p2pmail_at \'serve\'' -s v -l verbose -d 'Say more, on
 complete -c p2pmail -n '__p2pmail_at \'serve\'' -l json -d 'Output and errors as JSON, one object a line'
 
 complete -c p2pmail -n '__p2pmail_at \'queue\' 1' -a ls -d 'List them (the default)'
+complete -c p2pmail -n '__p2pmail_at \'queue\' 1' -a show -d 'What became of one message'
+complete -c p2pmail -n '__p2pmail_at \'queue\' 1' -a retry -d 'Try now, whenever it would be due'
+complete -c p2pmail -n '__p2pmail_at \'queue\' 1' -a cancel -d 'Do not send it any more'
 complete -c p2pmail -n '__p2pmail_at \'queue\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'queue\'' -s q -l quiet -d 'Say only what is wrong'
 complete -c p2pmail -n '__p2pmail_at \'queue\'' -s v -l verbose -d 'Say more, on standard error'
@@ -346,6 +353,26 @@ complete -c p2pmail -n '__p2pmail_at \'queue ls\'' -s h -l help -d 'Print this h
 complete -c p2pmail -n '__p2pmail_at \'queue ls\'' -s q -l quiet -d 'Say only what is wrong'
 complete -c p2pmail -n '__p2pmail_at \'queue ls\'' -s v -l verbose -d 'Say more, on standard error'
 complete -c p2pmail -n '__p2pmail_at \'queue ls\'' -l json -d 'Output and errors as JSON, one object a line'
+
+complete -c p2pmail -n '__p2pmail_at \'queue show\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'queue show\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'queue show\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'queue show\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'queue show\' 1' -k -a '(__p2pmail_list messages)'
+
+complete -c p2pmail -n '__p2pmail_at \'queue retry\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'queue retry\'' -l to -x -k -a '(__p2pmail_list peers) me' -d 'Only for this recipient'
+complete -c p2pmail -n '__p2pmail_at \'queue retry\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'queue retry\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'queue retry\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'queue retry\' 1 more' -k -a '(__p2pmail_list messages)'
+
+complete -c p2pmail -n '__p2pmail_at \'queue cancel\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'queue cancel\'' -l to -x -k -a '(__p2pmail_list peers) me' -d 'Only for this recipient'
+complete -c p2pmail -n '__p2pmail_at \'queue cancel\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'queue cancel\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'queue cancel\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'queue cancel\' 1 more' -k -a '(__p2pmail_list messages)'
 
 complete -c p2pmail -n '__p2pmail_at \'muttrc\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'muttrc\'' -l neomutt -d 'For neomutt instead of mutt'

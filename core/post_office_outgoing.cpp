@@ -74,7 +74,8 @@ Status PostOffice::Outgoing::delivered(ByteView bytes) {
       receipt->root != claim_.entry.root || receipt->outcome != Outcome::kStored ||
       std::ranges::find(envelopes_, receipt->envelope) == envelopes_.end() || !device_fits)
     return Error{Code::kForged, "a receipt that is not for this letter"};
-  if (const auto done = store.queue().finish(claim_); !done) return done;
+  if (const auto done = store.queue().finish(claim_, Ending::kDelivered, office_.options_.clocks().time);
+      !done) return done;
   office_.delivered_.insert(claim_.entry.id);
   return {};
 }

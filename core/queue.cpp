@@ -259,7 +259,11 @@ Result<std::optional<Claim>> Queue::claim(const std::string& id) {
   return std::optional<Claim>(Claim{std::move(*entry), std::move(*lock)});
 }
 
-Status Queue::finish(const Claim& claim) {
+Status Queue::finish(const Claim& claim, Ending ending, std::uint64_t now) {
+  const QueueEntry& entry = claim.entry;
+  const auto recorded =
+      state_.record_end(entry.id, {entry.message, entry.recipient, ending, now});
+  if (!recorded && ending != Ending::kDelivered) return recorded;
   const fs::path path = directory_ / file_name(claim.entry.id);
   if (unlink(path.c_str()) != 0 && errno != ENOENT) return errno_error(errno, path, "cannot remove");
   (void)state_.forget_progress(claim.entry.id);

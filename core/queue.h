@@ -76,8 +76,10 @@ class Queue {
   [[nodiscard]] Result<QueueEntry> load(const std::string& id);
   /// nullopt when somebody else has it or it is gone.
   [[nodiscard]] Result<std::optional<Claim>> claim(const std::string& id);
-  /// Terminal: removes the entry, and the stream with the last entry of its letter.
-  [[nodiscard]] Status finish(const Claim& claim);
+  /// Terminal: removes the entry, and the stream with the last entry of its letter, and records how
+  /// it ended. Only a delivery is one even when it cannot be recorded: who finds neither entry nor
+  /// record may take it for delivered.
+  [[nodiscard]] Status finish(const Claim& claim, Ending ending, std::uint64_t now);
   /// Counts an attempt and sets the next one: jittered exponential backoff, 30 s to 6 h.
   void note_failure(const std::string& id, const std::string& why, std::uint64_t now);
   [[nodiscard]] Progress progress(const std::string& id);

@@ -122,6 +122,9 @@ constexpr const char* kSeenSchema =
     "CREATE TABLE IF NOT EXISTS seen(key BLOB PRIMARY KEY, folder TEXT NOT NULL,"
     " name TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS seen_name ON seen(name);"
+    "CREATE TABLE IF NOT EXISTS outcomes(entry TEXT PRIMARY KEY, message BLOB NOT NULL,"
+    " recipient BLOB NOT NULL, ending INTEGER NOT NULL, time INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS outcomes_message ON outcomes(message);"
     "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;";
 constexpr const char* kPeerColumns =
     "SELECT identity, petname, blocked, verified, added, card FROM peers ";
@@ -136,6 +139,21 @@ struct State::Impl {
 
   Query query(const char* sql) { return Query(state.get(), state_name, sql); }
   Query seen_query(const char* sql) { return Query(seen.get(), seen_name, sql); }
+
+  Result<LetterEnd> end_in(const Query& row) const {
+    LetterEnd found;
+    const Bytes message = row.blob(0);
+    const Bytes recipient = row.blob(1);
+    const auto ending = row.number(2);
+    if (message.size() != MessageId::kSize || recipient.size() != IdentityKey::kSize ||
+        ending < 1 || ending > static_cast<std::uint64_t>(Ending::kCancelled))
+      return Error{Code::kMalformed, seen_name + ": the end of a letter is damaged"};
+    std::copy(message.begin(), message.end(), found.message.bytes.begin());
+    std::copy(recipient.begin(), recipient.end(), found.recipient.bytes.begin());
+    found.ending = static_cast<Ending>(ending);
+    found.time = row.number(3);
+    return found;
+  }
 
   Result<Peer> peer_of(const Query& row) const {
     Peer peer;
@@ -336,6 +354,42 @@ Status State::set_progress(const std::string& entry, const Progress& progress) {
 
 Status State::forget_progress(const std::string& entry) {
   return impl_->query("DELETE FROM progress WHERE entry = ?").bind(std::string_view(entry)).run();
+}
+
+Status State::record_end(const std::string& entry, const LetterEnd& end) {
+  return impl_->seen_query("INSERT OR REPLACE INTO outcomes VALUES(?, ?, ?, ?, ?)")
+      .bind(std::string_view(entry))
+      .bind(end.message.view())
+      .bind(end.recipient.view())
+      .bind(static_cast<std::uint64_t>(end.ending))
+      .bind(end.time)
+      .run();
+}
+
+Result<std::optional<LetterEnd>> State::end_of(const std::string& entry) {
+  auto query = impl_->seen_query(
+      "SELECT message, recipient, ending, time FROM outcomes WHERE entry = ?");
+  const auto row = query.bind(std::string_view(entry)).step();
+  if (!row) return row.error();
+  if (!*row) return std::optional<LetterEnd>();
+  auto found = impl_->end_in(query);
+  if (!found) return found.error();
+  return std::optional<LetterEnd>(*found);
+}
+
+Result<std::vector<LetterEnd>> State::ends_of(const MessageId& message) {
+  auto query = impl_->seen_query(
+      "SELECT message, recipient, ending, time FROM outcomes WHERE message = ? ORDER BY entry");
+  query.bind(message.view());
+  std::vector<LetterEnd> all;
+  for (;;) {
+    const auto row = query.step();
+    if (!row) return row.error();
+    if (!*row) return all;
+    auto found = impl_->end_in(query);
+    if (!found) return found.error();
+    all.push_back(*found);
+  }
 }
 
 Result<std::uint64_t> State::journal_offset() {

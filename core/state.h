@@ -38,6 +38,18 @@ struct Progress {
   std::string last_error;          // in words, may be empty
 };
 
+/// How a letter left the queue, for one recipient.
+enum class Ending : std::uint8_t {
+  kDelivered = 1,  // a device of the recipient signed a receipt
+  kCancelled = 2,  // by the user; what was sent before may still arrive
+};
+struct LetterEnd {
+  MessageId message;
+  IdentityKey recipient;
+  Ending ending = Ending::kDelivered;
+  std::uint64_t time = 0;  // seconds since 1970
+};
+
 class State {
  public:
   /// Creates the files when they are missing. kMalformed when one is damaged (named).
@@ -72,6 +84,14 @@ class State {
   [[nodiscard]] Result<Progress> progress(const std::string& entry);
   [[nodiscard]] Status set_progress(const std::string& entry, const Progress& progress);
   [[nodiscard]] Status forget_progress(const std::string& entry);
+
+  // Endings of queue entries. Not synced at once: a power cut may forget the last ones, and then
+  // nothing is said about them.
+  [[nodiscard]] Status record_end(const std::string& entry, const LetterEnd& end);
+  /// nullopt when nothing is known.
+  [[nodiscard]] Result<std::optional<LetterEnd>> end_of(const std::string& entry);
+  /// Of one message, in the order of its entries.
+  [[nodiscard]] Result<std::vector<LetterEnd>> ends_of(const MessageId& message);
 
   // Index of the journal.
   struct SeenRow {

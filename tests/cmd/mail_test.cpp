@@ -149,6 +149,46 @@ TEST_F(MailTest, OfflinePeerIsQueuedAndWaitTellsSo) {
   EXPECT_EQ(ann({"send", "--wait", "soon", "bob"}, "x").status, 64);
 }
 
+TEST_F(MailTest, CancelEndsItForOneOrForAll) {
+  const User bob;
+  const User carol;
+  bob.generate("Bob");
+  carol.generate("Carol");
+  ASSERT_EQ(ann({"peers", "add", "bob", "-"}, bob({"card"}).out).status, 0);
+  ASSERT_EQ(ann({"peers", "add", "carol", "-"}, carol({"card"}).out).status, 0);
+  ASSERT_EQ(ann({"send", "bob", "carol"}, "x").status, 0);
+  const std::string id = json::parse(ann({"ls", "Sent", "--json"}).out)["id"];
+  EXPECT_EQ(ann({"queue", "cancel"}).status, 64);
+  EXPECT_EQ(ann({"queue", "cancel", "--to", "dave", id}).status, 67);
+  EXPECT_EQ(ann({"queue", "cancel", "ffffffff"}).status, 66);
+  const auto gone = json::parse(ann({"queue", "cancel", "--json", "--to", "bob", id}).out);
+  EXPECT_EQ(gone["recipient"], "bob");
+  EXPECT_EQ(gone["state"], "cancelled");
+  EXPECT_EQ(json::parse(ann({"queue", "--json"}).out)["recipient"], "carol");
+  const auto shown = ann({"queue", "show", "Sent/@"}).out;
+  EXPECT_NE(shown.find("bob  cancelled "), std::string::npos) << shown;
+  EXPECT_NE(shown.find("carol  queued since "), std::string::npos) << shown;
+  EXPECT_EQ(ann({"queue", "cancel", "--to", "bob", id}).status, 66);
+  EXPECT_EQ(ann({"queue", "cancel", id}).status, 0);
+  EXPECT_EQ(ann({"queue"}).out, "");
+  EXPECT_EQ(total(".Sent"), "1");
+}
+
+TEST_F(MailTest, RetryTriesAndSaysWhatIsTrue) {
+  const User bob;
+  bob.generate("Bob");
+  ASSERT_EQ(ann({"peers", "add", "bob", "-"}, bob({"card"}).out).status, 0);
+  EXPECT_EQ(ann({"queue", "retry"}).out, "");
+  ASSERT_EQ(ann({"send", "bob"}, "x").status, 0);
+  const auto row = json::parse(ann({"queue", "retry", "--json"}).out);
+  EXPECT_EQ(row["state"], "queued");
+  EXPECT_NE(row["reason"], "");
+  send({}, "to myself");
+  const auto shown = json::parse(ann({"queue", "show", "--json", "@"}).out);
+  EXPECT_EQ(shown["state"], "delivered");
+  EXPECT_EQ(shown["recipient"], "me");
+}
+
 TEST_F(MailTest, MovesToAFolderAndToTheTrash) {
   send({}, "x");
   EXPECT_EQ(ann({"mv", "@", "Lists"}).status, 0);

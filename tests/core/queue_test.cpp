@@ -129,12 +129,30 @@ TEST_F(QueueTest, GivesAnEntryToOneAtATime) {
   EXPECT_TRUE(*queue_.claim(entries[0].id));
 }
 
+TEST_F(QueueTest, RemembersHowEachEntryEnded) {
+  auto entries = two_entries();
+  for (auto& entry : entries) entry.message.bytes.fill(9);
+  ASSERT_TRUE(queue_.add_letter(entries[0].letter, sealed_, {}));
+  ASSERT_TRUE(queue_.prepare(entries));
+  ASSERT_TRUE(queue_.publish(entries));
+  EXPECT_FALSE(state_.end_of(entries[0].id)->has_value());
+  ASSERT_TRUE(queue_.finish(**queue_.claim(entries[0].id), Ending::kDelivered, 7));
+  ASSERT_TRUE(queue_.finish(**queue_.claim(entries[1].id), Ending::kCancelled, 8));
+  const auto ends = state_.ends_of(entries[0].message);
+  ASSERT_TRUE(ends && ends->size() == 2);
+  EXPECT_EQ((*ends)[0].recipient, entries[0].recipient);
+  EXPECT_EQ((*ends)[0].ending, Ending::kDelivered);
+  EXPECT_EQ((*ends)[0].time, 7U);
+  EXPECT_EQ((*ends)[1].ending, Ending::kCancelled);
+  EXPECT_EQ((*state_.end_of(entries[1].id))->time, 8U);
+}
+
 TEST_F(QueueTest, RemovesTheStreamWithTheLastEntry) {
   const auto entries = queued();
   const auto stream = queue_.stream_path(entries[0].letter);
-  ASSERT_TRUE(queue_.finish(**queue_.claim(entries[0].id)));
+  ASSERT_TRUE(queue_.finish(**queue_.claim(entries[0].id), Ending::kDelivered, 7));
   EXPECT_TRUE(std::filesystem::exists(stream));
-  ASSERT_TRUE(queue_.finish(**queue_.claim(entries[1].id)));
+  ASSERT_TRUE(queue_.finish(**queue_.claim(entries[1].id), Ending::kDelivered, 7));
   EXPECT_FALSE(std::filesystem::exists(stream));
   EXPECT_TRUE(std::filesystem::exists(sealed_));
   EXPECT_TRUE(queue_.list()->empty());

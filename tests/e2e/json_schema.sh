@@ -67,6 +67,8 @@ some delivery '"state":"queued"'
 json 0 alice queue
 some queue-entry '"attempts":0'
 json 0 alice queue ls
+json 0 alice queue retry
+json 0 alice queue show Sent/@
 as eve peers add bob bob.card
 json 0 eve send -s 'from a stranger' bob
 json 0 alice fetch

@@ -13,6 +13,17 @@ set +e
 echo two | as alice send -s second --wait 1s bob >/dev/null 2>&1
 [ $? = 75 ] || die "--wait without a receipt is not 75"
 set -e
+# What is cancelled is never called delivered, not by a send that waits for its receipt either.
+as alice send -s third --wait 30s bob >/dev/null 2>third.err </dev/null &
+waits=$!
+until_true 10 sh -c "P2PMAIL_HOME=$work/alice '$P2PMAIL' queue --json | grep -q third" || die "third is not queued"
+until_true 20 as alice queue cancel Sent/@ || die "it cannot be cancelled"
+set +e
+wait "$waits"
+[ $? = 75 ] || die "a cancelled message counts as delivered: $(cat third.err)"
+set -e
+grep -q 'cancelled' third.err || die "not said: $(cat third.err)"
+[ "$(as alice queue --json | wc -l)" = 2 ] || die "more than the third is gone"
 expect 0 as alice fetch -q
 [ "$(count_mail bob .)" = 0 ] || die "mail arrived by itself"
 # Bob comes back and dials alice, who listens now; bob's own node stays down.
