@@ -2,13 +2,15 @@
 //
 //   6fa2c1d0  NFR! 2026-11-24 06:13  bob       Lunch
 //
-// N unread, F flagged, R replied, ! not genuine or damaged. A '?' before a name: not a petname.
+// N unread, F flagged, R replied, ! not genuine or damaged. A '?' before a name: not a petname. Of
+// mail that I sent: Q waits for a recipient's receipt, X was cancelled for a recipient.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "cmd/command.h"
 #include "cmd/format.h"
@@ -114,6 +116,38 @@ std::string recipients_of(const Names& names, const Listed& line) {
   return all.empty() ? "-" : all;
 }
 
+/// What became of what I sent.
+class Deliveries {
+ public:
+  static Result<Deliveries> load(core::Store& store) {
+    Deliveries all(store);
+    std::vector<std::string> damaged;  // `queue` and `fetch` tell of them
+    auto entries = store.queue().list(&damaged);
+    if (!entries) return entries.error();
+    for (const auto& entry : *entries) all.waiting_.insert(core::to_hex(entry.message));
+    return all;
+  }
+  /// The least that is true of all recipients: "queued", "cancelled", "delivered"; "" = not known.
+  [[nodiscard]] std::string state(const std::string& id) const {
+    if (waiting_.contains(id)) return "queued";
+    const auto bytes = core::from_hex(id);
+    core::MessageId message;
+    if (!bytes || bytes->size() != message.bytes.size()) return "";
+    std::copy(bytes->begin(), bytes->end(), message.bytes.begin());
+    const auto ends = store_->state().ends_of(message);
+    if (!ends || ends->empty()) return "";
+    const bool cancelled = std::any_of(ends->begin(), ends->end(), [](const auto& end) {
+      return end.ending == core::Ending::kCancelled;
+    });
+    return cancelled ? "cancelled" : "delivered";
+  }
+
+ private:
+  explicit Deliveries(core::Store& store) : store_(&store) {}
+  core::Store* store_;
+  std::set<std::string> waiting_;
+};
+
 // In folders of our own mail the interesting name is the other one.
 bool shows_recipients(const Listed& line) {
   if (line.locked) return line.file.folder == ".Sent";
@@ -125,8 +159,16 @@ std::string person_of(const Names& names, const Listed& line) {
   return line.damage.empty() || !line.from.empty() ? sender_of(names, line) : "-";
 }
 
-std::string as_text(const Names& names, const Listed& line, std::size_t digits, std::size_t width) {
-  const std::string flags{has_flag(line, 'S') ? ' ' : 'N', has_flag(line, 'F') ? 'F' : ' ',
+char first_flag(const Listed& line, const Deliveries& deliveries) {
+  const std::string state = shows_recipients(line) ? deliveries.state(line.id) : "";
+  if (state == "queued") return 'Q';
+  if (state == "cancelled") return 'X';
+  return has_flag(line, 'S') ? ' ' : 'N';
+}
+
+std::string as_text(const Names& names, const Deliveries& deliveries, const Listed& line,
+                    std::size_t digits, std::size_t width) {
+  const std::string flags{first_flag(line, deliveries), has_flag(line, 'F') ? 'F' : ' ',
                           has_flag(line, 'R') ? 'R' : ' ', is_suspect(line) ? '!' : ' '};
   const std::string id = line.id.empty() ? "-" : line.id.substr(0, digits);
   const std::string what = line.damage.empty() ? line.subject : "damaged: " + line.damage;
@@ -136,32 +178,36 @@ std::string as_text(const Names& names, const Listed& line, std::size_t digits, 
 }
 
 // JSON: {"id", "folder", "flags" (as Maildir), "unread", "time" (delivered, seconds since 1970),
-// "from" or "to" (as shown), "address" (of the signer, "" while locked), "subject", "locked",
+// "from", or "to" and "delivery" (as shown; Deliveries::state), "address" (of the signer, "" while locked), "subject", "locked",
 // "verdict" ("" while locked), "damage"}
-std::string as_json(const Names& names, const Listed& line) {
+std::string as_json(const Names& names, const Deliveries& deliveries, const Listed& line) {
   const bool known = !line.locked && line.damage.empty();
-  return json_line("message", {{"id", line.id},
-                               {"folder", core::clean_line(line.file.folder)},
-                               {"flags", line.file.flags},
-                               {"unread", !has_flag(line, 'S')},
-                               {"time", line.time},
-                               {shows_recipients(line) ? "to" : "from", person_of(names, line)},
-                               {"address", known ? address_of(line.sender) : ""},
-                               {"subject", core::clean_line(line.subject)},
-                               {"locked", line.locked},
-                               {"verdict", known ? verdict_name(line.verdict) : ""},
+  nlohmann::ordered_json object({{"id", line.id},
+                                 {"folder", core::clean_line(line.file.folder)},
+                                 {"flags", line.file.flags},
+                                 {"unread", !has_flag(line, 'S')},
+                                 {"time", line.time},
+                                 {shows_recipients(line) ? "to" : "from", person_of(names, line)},
+                                 {"address", known ? address_of(line.sender) : ""},
+                                 {"subject", core::clean_line(line.subject)},
+                                 {"locked", line.locked},
+                                 {"verdict", known ? verdict_name(line.verdict) : ""},
                                {"damage", core::clean_line(line.damage)}});
+  if (shows_recipients(line)) object["delivery"] = deliveries.state(line.id);
+  return json_line("message", std::move(object));
 }
 
-void print_lines(Env& env, const Names& names, const std::vector<Listed>& lines,
-                 std::size_t digits) {
+void print_lines(Env& env, const Names& names, const Deliveries& deliveries,
+                 const std::vector<Listed>& lines, std::size_t digits) {
   std::size_t width = 0;
   for (const auto& line : lines) {
     width = std::max(width, core::columns(core::clean_line(person_of(names, line), kNameColumns)));
   }
   for (const auto& line : lines) {
-    env.print(env.json ? as_json(names, line)
-                       : core::clean_line(as_text(names, line, digits, width), env.width) + "\n");
+    env.print(
+        env.json
+            ? as_json(names, deliveries, line)
+            : core::clean_line(as_text(names, deliveries, line, digits, width), env.width) + "\n");
   }
 }
 
@@ -185,7 +231,9 @@ Status run_ls(Env& env, const Options& options) {
   if (options.count > 0 && lines->size() > options.count) {
     lines->erase(lines->begin(), lines->end() - static_cast<std::ptrdiff_t>(options.count));
   }
-  print_lines(env, *names, *lines, digits);
+  auto deliveries = Deliveries::load(store);
+  if (!deliveries) return deliveries.error();
+  print_lines(env, *names, *deliveries, *lines, digits);
   return {};
 }
 

@@ -11,6 +11,7 @@
 #include "cmd/command.h"
 #include "cmd/format.h"
 #include "cmd/names.h"
+#include "cmd/verbs.h"
 #include "core/card.h"
 #include "core/text.h"
 
@@ -142,13 +143,6 @@ Status run_peers(Env& env, const Options& options) {
 }
 
 using OptionsPtr = std::shared_ptr<Options>;
-
-CLI::App* add_verb(CLI::App& app, const OptionsPtr& options, Verb verb, const char* name,
-                   const char* summary) {
-  CLI::App* parser = app.add_subcommand(name, summary);
-  parser->callback([options, verb] { options->verb = verb; });
-  return parser;
-}
 
 /// A verb about one peer.
 CLI::App* add_verb_on(CLI::App& app, const OptionsPtr& options, Verb verb, const char* name,

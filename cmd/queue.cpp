@@ -14,6 +14,7 @@
 #include "cmd/names.h"
 #include "cmd/new_mail.h"
 #include "cmd/push.h"
+#include "cmd/verbs.h"
 #include "core/stored_message.h"
 #include "core/text.h"
 
@@ -234,13 +235,6 @@ Status run_queue(Env& env, const Options& options) {
 }
 
 using OptionsPtr = std::shared_ptr<Options>;
-
-CLI::App* add_verb(CLI::App& app, const OptionsPtr& options, Verb verb, const char* name,
-                   const char* summary) {
-  CLI::App* parser = app.add_subcommand(name, summary);
-  parser->callback([options, verb] { options->verb = verb; });
-  return parser;
-}
 
 CLI::Option* add_messages(CLI::App& app, const OptionsPtr& options) {
   return app.add_option("message", options->messages, "Digits of an id, or FOLDER/@~N")

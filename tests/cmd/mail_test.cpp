@@ -158,6 +158,9 @@ TEST_F(MailTest, CancelEndsItForOneOrForAll) {
   ASSERT_EQ(ann({"peers", "add", "carol", "-"}, carol({"card"}).out).status, 0);
   ASSERT_EQ(ann({"send", "bob", "carol"}, "x").status, 0);
   const std::string id = json::parse(ann({"ls", "Sent", "--json"}).out)["id"];
+  const auto sent = [this] { return json::parse(ann({"ls", "Sent", "--json"}).out)["delivery"]; };
+  EXPECT_EQ(sent(), "queued");
+  EXPECT_NE(ann({"ls", "Sent"}).out.find("  Q "), std::string::npos);
   EXPECT_EQ(ann({"queue", "cancel"}).status, 64);
   EXPECT_EQ(ann({"queue", "cancel", "--to", "dave", id}).status, 67);
   EXPECT_EQ(ann({"queue", "cancel", "ffffffff"}).status, 66);
@@ -172,6 +175,8 @@ TEST_F(MailTest, CancelEndsItForOneOrForAll) {
   EXPECT_EQ(ann({"queue", "cancel", id}).status, 0);
   EXPECT_EQ(ann({"queue"}).out, "");
   EXPECT_EQ(total(".Sent"), "1");
+  EXPECT_EQ(sent(), "cancelled");
+  EXPECT_NE(ann({"ls", "Sent"}).out.find("  X "), std::string::npos);
 }
 
 TEST_F(MailTest, RetryTriesAndSaysWhatIsTrue) {
@@ -187,6 +192,9 @@ TEST_F(MailTest, RetryTriesAndSaysWhatIsTrue) {
   const auto shown = json::parse(ann({"queue", "show", "--json", "@"}).out);
   EXPECT_EQ(shown["state"], "delivered");
   EXPECT_EQ(shown["recipient"], "me");
+  const std::string rows = ann({"ls", "Sent", "--json"}).out;
+  EXPECT_NE(rows.find(R"("delivery":"delivered")"), std::string::npos) << rows;
+  EXPECT_NE(rows.find(R"("delivery":"queued")"), std::string::npos) << rows;
 }
 
 TEST_F(MailTest, MovesToAFolderAndToTheTrash) {
