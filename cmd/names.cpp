@@ -68,10 +68,14 @@ std::string Names::brief(const core::Mailbox5322& mailbox, bool proven) const {
 }
 
 std::string Names::describe(const core::Mailbox5322& mailbox, bool proven) const {
-  const std::string address = core::clean_line(mailbox.address);
+  std::string address = core::clean_line(mailbox.address);
+  // A quoted local part may hold anything; here it must not end its mailbox.
+  for (char& c : address)
+    if (std::string_view(" <>(),;:\\\"[]").find(c) != std::string_view::npos) c = '_';
   const std::string name = brief(mailbox, proven);
   // Without a mark only what nobody can take for a petname.
-  if (name == "?" + address) return core::parse_address(mailbox.address) ? address : name;
+  if (mailbox.name.empty() && name.starts_with('?'))
+    return core::parse_address(mailbox.address) ? address : "?" + address;
   return fmt::format("{} <{}>", quoted(name), address);
 }
 

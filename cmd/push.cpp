@@ -25,7 +25,7 @@ constexpr std::chrono::seconds kLastRetry{30};
 std::vector<net::Target> targets_for(core::Store& store, AllOutstanding& all) {
   std::vector<net::Target> targets;
   for (auto& one : all) {
-    if (one.delivered || one.entry.recipient == store.identity()) continue;
+    if (one.ended() || one.entry.recipient == store.identity()) continue;
     auto peer = peer_of(store, one.entry.recipient);
     net::Target target = peer && *peer ? target_of(**peer) : net::Target{};
     if (target.places.empty()) {
@@ -42,7 +42,7 @@ void note_outcomes(Env& env, AllOutstanding& all, const std::vector<net::Target>
   core::Store& store = env.store();
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     for (auto& one : all) {
-      if (one.delivered || one.entry.recipient != targets[i].identity) continue;
+      if (one.ended() || one.entry.recipient != targets[i].identity) continue;
       const auto& error = outcomes[i].error;
       if (error) one.why = "cannot be reached: " + error->context;
       if (error) note_unreached(store, {one.entry.id}, *error, env.clock().time);
@@ -62,18 +62,18 @@ void pause(const core::QueueWatch& watch, std::chrono::milliseconds most) {
 }  // namespace
 
 bool all_ended(const AllOutstanding& all) {
-  return std::all_of(all.begin(), all.end(), [](const auto& one) { return one.delivered || one.cancelled; });
+  return std::all_of(all.begin(), all.end(), [](const auto& one) { return one.ended(); });
 }
 
 Status push_once(Env& env, AllOutstanding& all) {
   core::Store& store = env.store();
   auto options = post_office_options(env);
   for (const auto& one : all) {
-    if (!one.delivered) options.only.insert(one.entry.id);
+    if (!one.ended()) options.only.insert(one.entry.id);
   }
   core::PostOffice post_office(store, std::move(options));
   const bool to_self = std::any_of(all.begin(), all.end(), [&store](const auto& one) {
-    return !one.delivered && one.entry.recipient == store.identity();
+    return !one.ended() && one.entry.recipient == store.identity();
   });
   if (to_self) {
     if (auto delivered = post_office.deliver_to_self(); !delivered) return delivered;
@@ -85,7 +85,7 @@ Status push_once(Env& env, AllOutstanding& all) {
   if (!targets.empty())
     outcomes = net::dial(post_office, store.device().transport, targets, dialing);
   for (auto& one : all) {
-    if (!one.delivered) one.delivered = post_office.delivered().contains(one.entry.id);
+    if (!one.ended()) one.delivered = post_office.delivered().contains(one.entry.id);
   }
   note_outcomes(env, all, targets, outcomes);
   return {};
@@ -93,21 +93,32 @@ Status push_once(Env& env, AllOutstanding& all) {
 
 void look_again(core::Store& store, AllOutstanding& all) {
   for (auto& one : all) {
-    if (one.delivered || one.cancelled || !is_gone(store, one.entry.id)) continue;
+    if (one.ended() || !is_gone(store, one.entry.id)) continue;
     const auto end = store.state().end_of(one.entry.id);
-    one.cancelled = end && *end && (*end)->ending == core::Ending::kCancelled;
-    one.delivered = !one.cancelled;
+    one.lost = !end || !*end;
+    if (one.lost) continue;
+    one.cancelled = (*end)->ending == core::Ending::kCancelled;
+    one.delivered = (*end)->ending == core::Ending::kDelivered;
   }
 }
 
+namespace {
+
+const char* state_of(const Outstanding& one) {
+  if (one.delivered) return "delivered";
+  if (one.cancelled) return "cancelled";
+  return one.lost ? "unknown" : "queued";
+}
+
+}  // namespace
+
 // JSON, per recipient: {"id", "recipient", "address", "state" ("delivered" | "queued" | "cancelled" |
-// "handed-over"), "reason"}
+// "unknown" | "handed-over"), "reason"}
 void say_deliveries(Env& env, const Names& names, const AllOutstanding& all) {
   for (const auto& one : all) {
     const std::string who = names.label(one.entry.recipient);
-    const char* state = one.delivered ? "delivered" : one.cancelled ? "cancelled" : "queued";
-    const bool is_open = !one.delivered && !one.cancelled;
-    const std::string why = is_open ? core::clean_line(one.why) : "";
+    const std::string state = state_of(one);
+    const std::string why = one.ended() ? "" : core::clean_line(one.why);
     if (env.json) {
       env.print(json_line("delivery", {{"id", core::to_hex(one.entry.message)},
                                        {"recipient", who},

@@ -15,12 +15,14 @@ namespace p2pmail::cmd {
 struct Outstanding {
   core::QueueEntry entry;
   bool delivered = false;
-  bool cancelled = false;
+  bool cancelled = false;  // by `queue cancel`
+  bool lost = false;       // it left the queue, and nobody recorded how
+  [[nodiscard]] bool ended() const { return delivered || cancelled || lost; }
   std::string why;  // in words, when not delivered; not cleaned
 };
 using AllOutstanding = std::vector<Outstanding>;
 
-/// Delivered or cancelled, all of them.
+/// None of them waits any more.
 [[nodiscard]] bool all_ended(const AllOutstanding& all);
 /// One attempt for everybody who has not got it yet, also to oneself. Whoever cannot be reached is
 /// noted, never an error.

@@ -178,7 +178,7 @@ Status show(Env& env, const Names& names, const Options& options,
 
 Status retry(Env& env, const Names& names, std::vector<core::QueueEntry> entries) {
   AllOutstanding all;
-  for (auto& entry : entries) all.push_back({std::move(entry), false, false, ""});
+  for (auto& entry : entries) all.push_back({std::move(entry), false, false, false, ""});
   if (auto pushed = push_once(env, all); !pushed) return pushed;
   look_again(env.store(), all);
   say_deliveries(env, names, all);
@@ -190,20 +190,29 @@ Status cancel(Env& env, const Names& names, std::vector<core::QueueEntry> entrie
   core::Store& store = env.store();
   AllOutstanding all;
   std::string busy;
+  Status status;
   for (auto& entry : entries) {
     auto claim = store.queue().claim(entry.id);
-    if (!claim) return claim.error();
-    if (*claim) {
-      auto done = store.queue().finish(**claim, core::Ending::kCancelled, env.clock().time);
-      if (!done) return done;
+    bool cancelled = false;
+    if (!claim) {
+      status = claim.error();
+    } else if (*claim) {
+      status = store.queue().finish(**claim, core::Ending::kCancelled, env.clock().time);
+      cancelled = status.has_value();
     } else if (!is_gone(store, entry.id)) {
       busy += (busy.empty() ? "" : ", ") + names.label(entry.recipient);
       continue;
     }
-    all.push_back({std::move(entry), false, false, ""});
+    if (!status) break;
+    all.push_back({std::move(entry), false, cancelled, false, ""});
   }
+  // What was done is said, whatever came after it.
   look_again(store, all);
   say_deliveries(env, names, all);
+  if (!status) {
+    if (auto flushed = env.flush(); !flushed) return flushed;
+    return status;
+  }
   if (busy.empty()) return {};
   return Error{Code::kBusy, busy + ": it is being sent at this moment", "p2pmail queue"};
 }
@@ -220,7 +229,7 @@ Status run_queue(Env& env, const Options& options) {
   } else {
     auto some = chosen(env, options, std::move(*entries));
     if (!some) return some.error();
-    if (!options.messages.empty() && some->empty())
+    if (!options.messages.empty() && some->empty() && damaged.empty())
       return Error{Code::kNotFound, "nothing of that is queued", "p2pmail queue"};
     if (options.verb == Verb::kList) status = print_entries(env, *names, *some);
     if (options.verb == Verb::kRetry) status = retry(env, *names, std::move(*some));

@@ -41,18 +41,20 @@ void say_handed_over(Env& env, const core::Posted& posted, const std::vector<std
 
 Status undelivered(const Names& names, const AllOutstanding& all,
                    std::chrono::milliseconds patience) {
-  std::string who;
+  std::string waiting, gone;
   for (const auto& one : all) {
-    if (one.cancelled)
-      return Error{Code::kTimeout, names.label(one.entry.recipient) + ": cancelled meanwhile"};
-    if (!one.delivered) who += (who.empty() ? "" : ", ") + names.label(one.entry.recipient);
+    if (one.delivered) continue;
+    std::string& list = one.ended() ? gone : waiting;
+    list += (list.empty() ? "" : ", ") + names.label(one.entry.recipient);
   }
-  if (who.empty()) return {};
-  return Error{
-      Code::kTimeout,
-      fmt::format("no receipt within {} from {}; it stays queued",
-                  short_duration(static_cast<std::uint64_t>(patience.count() / 1000)), who),
-      "p2pmail queue"};
+  if (!gone.empty()) gone += ": cancelled meanwhile";
+  if (waiting.empty() && gone.empty()) return {};
+  if (waiting.empty()) return Error{Code::kUnavailable, gone, "p2pmail queue show Sent/@"};
+  const auto seconds = static_cast<std::uint64_t>(patience.count() / 1000);
+  return Error{Code::kTimeout,
+               fmt::format("no receipt within {} from {}; it stays queued{}{}",
+                           short_duration(seconds), waiting, gone.empty() ? "" : "; ", gone),
+               "p2pmail queue"};
 }
 
 Status check_ways(const SendOptions& options) {
@@ -82,7 +84,7 @@ Status run_send(Env& env, const SendOptions& options) {
   auto posted = core::post(env.store(), prepared->posting, env.clock());
   if (!posted) return posted.error();
   AllOutstanding all;
-  for (auto& entry : posted->entries) all.push_back({std::move(entry), false, false, ""});
+  for (auto& entry : posted->entries) all.push_back({std::move(entry), false, false, false, ""});
   // From here on the message is queued, whatever happens: trouble is said, never a failure.
   const bool only_queue = options.no_push || std::find(options.modes.begin(), options.modes.end(),
                                                        "dq") != options.modes.end();

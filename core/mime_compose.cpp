@@ -57,8 +57,11 @@ std::string encode_all(std::string_view value) {
 /// GMime's encoding where its result is what a reader takes for the value: it leaves text that looks
 /// like an encoded word as it is, and words longer than a line may be (RFC 5322 section 2.1.1).
 std::string encode_value(const std::string& value) {
-  std::size_t word = 0, longest = 0;
-  for (const char c : value) longest = std::max(longest, word = c == ' ' ? 0 : word + 1);
+  std::size_t word = 0, longest = 0;  // with the blanks before it: a line is not broken there
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const bool starts = value[i] == ' ' && (i == 0 || value[i - 1] != ' ');
+    longest = std::max(longest, word = starts ? 1 : word + 1);
+  }
   if (longest > kMaxWord || value.find("=?") != std::string::npos) return encode_all(value);
   const GText encoded(g_mime_utils_header_encode_text(nullptr, value.c_str(), "utf-8"));
   return encoded.get();

@@ -116,15 +116,17 @@ Result<SealedLetter> seal_file(Store& store, const Posting& posting, const Now& 
   return seal_to(store, path, sealed_prefix(outer_of(posting)), posting, now, fill);
 }
 
-std::vector<QueueEntry> entries_of(const SealedLetter& letter, const std::vector<IdentityKey>& to,
-                                   const std::string& subject, const Now& now) {
+/// `message`: the id of the copy in Sent; a blind recipient's letter has another one of its own.
+std::vector<QueueEntry> entries_of(const SealedLetter& letter, const MessageId& message,
+                                   const std::vector<IdentityKey>& to, const std::string& subject,
+                                   const Now& now) {
   std::vector<QueueEntry> entries;
   for (const IdentityKey& recipient : to) {
     QueueEntry entry;
     entry.letter = letter.letter;
     entry.id = fmt::format("{}.{}", letter.letter, entries.size() + 1);
     entry.recipient = recipient;
-    entry.message = letter.id;
+    entry.message = message;
     entry.root = letter.sealed.root;
     entry.size = letter.sealed.size;
     entry.stream_offset = letter.stream_offset;
@@ -209,14 +211,14 @@ Result<Posted> post(Store& store, const Posting& posting, const Now& now) {
 
   const std::string subject = fit_text(posting.fields.subject, kMaxSubject);
   std::vector<std::vector<QueueEntry>> entries;
-  entries.push_back(entries_of(letters[0], posting.open, subject, now));
+  entries.push_back(entries_of(letters[0], letters[0].id, posting.open, subject, now));
   Posting plain = posting;  // a blind letter's own file tells nothing about other blind recipients
   plain.blind.clear();
   for (const IdentityKey& recipient : posting.blind) {
     auto again = seal_again(store, plain, now, letters[0]);
     if (!again) return again.error();
     letters.push_back(std::move(*again));
-    entries.push_back(entries_of(letters.back(), {recipient}, subject, now));
+    entries.push_back(entries_of(letters.back(), letters[0].id, {recipient}, subject, now));
   }
 
   const auto give_up = [&](const Error& why) {

@@ -264,8 +264,16 @@ Status Queue::finish(const Claim& claim, Ending ending, std::uint64_t now) {
   const auto recorded =
       state_.record_end(entry.id, {entry.message, entry.recipient, ending, now});
   if (!recorded && ending != Ending::kDelivered) return recorded;
+  // A crash here leaves an entry that has a record: an entry that is there counts more.
+  if (!recorded) (void)state_.forget_end(entry.id);
   const fs::path path = directory_ / file_name(claim.entry.id);
-  if (unlink(path.c_str()) != 0 && errno != ENOENT) return errno_error(errno, path, "cannot remove");
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+    const int why = errno;
+    (void)state_.forget_end(entry.id);
+    return errno_error(why, path, "cannot remove");
+  }
+  if (ending != Ending::kDelivered)
+    if (const auto synced = sync_directory(directory_); !synced) return synced;
   (void)state_.forget_progress(claim.entry.id);
   std::error_code failure;
   for (const auto& file : fs::directory_iterator(directory_, failure)) {

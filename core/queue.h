@@ -30,7 +30,7 @@ struct QueueEntry {
   std::string id;      // "<letter>.<n>"
   std::string letter;  // 32 hex digits
   IdentityKey recipient;
-  MessageId message;
+  MessageId message;  // of the copy in Sent, for all recipients of a message
   Root root;
   std::uint64_t size = 0;           // of the stream
   std::uint64_t stream_offset = 0;  // in the stream file
@@ -77,8 +77,8 @@ class Queue {
   /// nullopt when somebody else has it or it is gone.
   [[nodiscard]] Result<std::optional<Claim>> claim(const std::string& id);
   /// Terminal: removes the entry, and the stream with the last entry of its letter, and records how
-  /// it ended. Only a delivery is one even when it cannot be recorded: who finds neither entry nor
-  /// record may take it for delivered.
+  /// it ended. A delivery is one even when it cannot be recorded; whatever else is durable before this
+  /// returns, so that it does not come back.
   [[nodiscard]] Status finish(const Claim& claim, Ending ending, std::uint64_t now);
   /// Counts an attempt and sets the next one: jittered exponential backoff, 30 s to 6 h.
   void note_failure(const std::string& id, const std::string& why, std::uint64_t now);

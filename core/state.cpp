@@ -366,6 +366,12 @@ Status State::record_end(const std::string& entry, const LetterEnd& end) {
       .run();
 }
 
+Status State::forget_end(const std::string& entry) {
+  return impl_->seen_query("DELETE FROM outcomes WHERE entry = ?")
+      .bind(std::string_view(entry))
+      .run();
+}
+
 Result<std::optional<LetterEnd>> State::end_of(const std::string& entry) {
   auto query = impl_->seen_query(
       "SELECT message, recipient, ending, time FROM outcomes WHERE entry = ?");

@@ -88,6 +88,7 @@ class State {
   // Endings of queue entries. Not synced at once: a power cut may forget the last ones, and then
   // nothing is said about them.
   [[nodiscard]] Status record_end(const std::string& entry, const LetterEnd& end);
+  [[nodiscard]] Status forget_end(const std::string& entry);
   /// nullopt when nothing is known.
   [[nodiscard]] Result<std::optional<LetterEnd>> end_of(const std::string& entry);
   /// Of one message, in the order of its entries.

@@ -179,6 +179,17 @@ TEST_F(MailTest, CancelEndsItForOneOrForAll) {
   EXPECT_NE(ann({"ls", "Sent"}).out.find("  X "), std::string::npos);
 }
 
+TEST_F(MailTest, CancelMeansBlindRecipientsToo) {
+  const User bob;
+  bob.generate("Bob");
+  ASSERT_EQ(ann({"peers", "add", "bob", "-"}, bob({"card"}).out).status, 0);
+  ASSERT_EQ(ann({"send", "-b", "bob", "me"}, "x").status, 0);
+  const auto shown = ann({"queue", "show", "Sent/@"}).out;
+  EXPECT_NE(shown.find("bob  queued since "), std::string::npos) << shown;
+  EXPECT_EQ(ann({"queue", "cancel", "Sent/@"}).status, 0);
+  EXPECT_EQ(ann({"queue"}).out, "");
+}
+
 TEST_F(MailTest, RetryTriesAndSaysWhatIsTrue) {
   const User bob;
   bob.generate("Bob");

@@ -712,6 +712,9 @@ TEST(HeaderLine, AWordOfAnyLengthBecomesLinesOfABoundedLength) {
     at = end + 1;
   }
   EXPECT_EQ(parse_header(line)->subject, value);
+  const std::string blanks = header_line("Subject", "a" + std::string(1500, ' ') + "b");
+  EXPECT_LT(blanks.find('\n'), 100U);
+  EXPECT_EQ(parse_header(blanks)->subject, "a" + std::string(1500, ' ') + "b");
 }
 
 TEST(Parts, ABoundaryEndsAHeaderWithoutAnEmptyLine) {

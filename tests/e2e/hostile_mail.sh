@@ -26,7 +26,7 @@ EOF
 command -v python3 >/dev/null 2>&1 || skip "python3 is not installed"
 
 # 1: escapes, bidi and a display name that pretends to be two people.
-printf 'From: "bob, <me>" <a@b>\nCc: "bob, carol" <a@b>, joe@example.org\nSubject: %s]0;owned%sx \342\200\256evil\302\233 \342\200\213end\nX-A: %s[2J\n\n%s[31mred\302\233 \342\201\246\r\nprogress\rover\n' \
+printf 'From: "bob, <me>" <a@b>\nCc: "bob, carol" <a@b>, joe@example.org, zed <"a>, bob <b@c>, q <b"@evil.alt>\nSubject: %s]0;owned%sx \342\200\256evil\302\233 \342\200\213end\nX-A: %s[2J\n\n%s[31mred\302\233 \342\201\246\r\nprogress\rover\n' \
   "$esc" "$(printf '\007')" "$esc" "$esc" >1.eml
 # 2: a subject of a megabyte less what the header may have.
 { printf 'Subject: '; head -c 500000 /dev/zero | tr '\0' 'x'; printf '\n\nlong\n'; } >2.eml
@@ -108,7 +108,7 @@ for line in open('list.json'): print(json.loads(line)['id'])"); do
 done
 one=$(head -n 1 list.json | sed 's/.*"id":"\([0-9a-f]*\)".*/\1/')
 as bob show "$one" >shown
-grep -qxF 'Cc: "?bob, carol" <a@b>, ?joe@example.org' shown || die "strangers' names: $(cat shown)"
+grep -qxF 'Cc: "?bob, carol" <a@b>, ?joe@example.org, ?zed <_a___bob__b@c___q__b_@evil.alt>' shown || die "strangers' names: $(cat shown)"
 [ "$seen" -ge 5 ] || die "only $seen were looked at"
 
 # Attachments stay in their directory under harmless names.
