@@ -119,22 +119,20 @@ std::string recipients_of(const Names& names, const Listed& line) {
 /// What became of what I sent.
 class Deliveries {
  public:
-  static Result<Deliveries> load(core::Store& store) {
-    Deliveries all(store);
+  explicit Deliveries(core::Store& store) : store_(&store) {}
+  [[nodiscard]] Status load() {
     std::vector<std::string> damaged;  // `queue` and `fetch` tell of them
-    auto entries = store.queue().list(&damaged);
+    auto entries = store_->queue().list(&damaged);
     if (!entries) return entries.error();
-    for (const auto& entry : *entries) all.waiting_.insert(core::to_hex(entry.message));
-    return all;
+    for (const auto& entry : *entries) waiting_.insert(core::to_hex(entry.message));
+    return {};
   }
   /// The least that is true of all recipients: "queued", "cancelled", "delivered"; "" = not known.
   [[nodiscard]] std::string state(const std::string& id) const {
     if (waiting_.contains(id)) return "queued";
-    const auto bytes = core::from_hex(id);
-    core::MessageId message;
-    if (!bytes || bytes->size() != message.bytes.size()) return "";
-    std::copy(bytes->begin(), bytes->end(), message.bytes.begin());
-    const auto ends = store_->state().ends_of(message);
+    const auto message = message_id_in(id);
+    if (!message) return "";
+    const auto ends = store_->state().ends_of(*message);
     if (!ends || ends->empty()) return "";
     const bool cancelled = std::any_of(ends->begin(), ends->end(), [](const auto& end) {
       return end.ending == core::Ending::kCancelled;
@@ -143,7 +141,6 @@ class Deliveries {
   }
 
  private:
-  explicit Deliveries(core::Store& store) : store_(&store) {}
   core::Store* store_;
   std::set<std::string> waiting_;
 };
@@ -178,8 +175,8 @@ std::string as_text(const Names& names, const Deliveries& deliveries, const List
 }
 
 // JSON: {"id", "folder", "flags" (as Maildir), "unread", "time" (delivered, seconds since 1970),
-// "from", or "to" and "delivery" (as shown; Deliveries::state), "address" (of the signer, "" while locked), "subject", "locked",
-// "verdict" ("" while locked), "damage"}
+// "from", or "to" and "delivery" (Deliveries::state), as shown, "address" (of the signer, "" while
+// locked), "subject", "locked", "verdict" ("" while locked), "damage"}
 std::string as_json(const Names& names, const Deliveries& deliveries, const Listed& line) {
   const bool known = !line.locked && line.damage.empty();
   nlohmann::ordered_json object({{"id", line.id},
@@ -192,7 +189,7 @@ std::string as_json(const Names& names, const Deliveries& deliveries, const List
                                  {"subject", core::clean_line(line.subject)},
                                  {"locked", line.locked},
                                  {"verdict", known ? verdict_name(line.verdict) : ""},
-                               {"damage", core::clean_line(line.damage)}});
+                                 {"damage", core::clean_line(line.damage)}});
   if (shows_recipients(line)) object["delivery"] = deliveries.state(line.id);
   return json_line("message", std::move(object));
 }
@@ -231,9 +228,11 @@ Status run_ls(Env& env, const Options& options) {
   if (options.count > 0 && lines->size() > options.count) {
     lines->erase(lines->begin(), lines->end() - static_cast<std::ptrdiff_t>(options.count));
   }
-  auto deliveries = Deliveries::load(store);
-  if (!deliveries) return deliveries.error();
-  print_lines(env, *names, *deliveries, *lines, digits);
+  Deliveries deliveries(store);
+  if (std::any_of(lines->begin(), lines->end(), shows_recipients)) {
+    if (auto loaded = deliveries.load(); !loaded) return loaded;
+  }
+  print_lines(env, *names, deliveries, *lines, digits);
   return {};
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cmd/format.h"
 #include "core/address.h"
 #include "core/text.h"
@@ -83,6 +85,14 @@ std::vector<std::string> Names::petnames() const {
   std::vector<std::string> all;
   for (const auto& [key, petname] : petnames_) all.push_back(petname);
   return all;
+}
+
+std::optional<core::MessageId> message_id_in(const std::string& digits) {
+  const auto bytes = core::from_hex(digits);
+  core::MessageId id;
+  if (!bytes || bytes->size() != id.bytes.size()) return std::nullopt;
+  std::copy(bytes->begin(), bytes->end(), id.bytes.begin());
+  return id;
 }
 
 std::optional<Result<core::IdentityKey>> key_in(const std::string& word) {

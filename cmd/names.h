@@ -44,6 +44,8 @@ class Names {
 
 /// A peer by petname or address. kUnknownRecipient, with the nearest petname as a hint.
 [[nodiscard]] core::Result<core::Peer> find_peer(core::Store& store, const std::string& name);
+/// The id that these 40 hex digits are; nullopt when they are not.
+[[nodiscard]] std::optional<core::MessageId> message_id_in(const std::string& digits);
 /// The key of an address, or of the 56 characters alone; nullopt when it is not meant as one.
 [[nodiscard]] std::optional<core::Result<core::IdentityKey>> key_in(const std::string& word);
 

@@ -112,12 +112,8 @@ Result<core::MessageId> named(Env& env, const std::vector<core::QueueEntry>& ent
   if (found) return *found;
   auto listed = core::resolve_message(env.store(), word);
   if (!listed) return listed.error();
-  const auto bytes = core::from_hex(listed->id);
-  if (!bytes || bytes->size() != core::MessageId::kSize)
-    return Error{Code::kNotFound, word + ": not a message of ours", "p2pmail queue"};
-  core::MessageId id;
-  std::copy(bytes->begin(), bytes->end(), id.bytes.begin());
-  return id;
+  if (const auto id = message_id_in(listed->id)) return *id;
+  return Error{Code::kNotFound, word + ": not a message of ours", "p2pmail queue"};
 }
 
 /// Of these messages (all without any), what still waits, for these recipients (all without any).
