@@ -48,6 +48,7 @@ Action add_mv(CLI::App& app);
 Action add_passwd(CLI::App& app);
 Action add_peers(CLI::App& app);
 Action add_queue(CLI::App& app);
+Action add_relay(CLI::App& app);
 Action add_rm(CLI::App& app);
 Action add_seal(CLI::App& app);
 Action add_send(CLI::App& app);

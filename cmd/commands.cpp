@@ -31,6 +31,8 @@ constexpr Command kCommands[] = {
      add_fetch},
     {"serve", kNetwork, "Listen, receive and deliver until told to stop", Needs::kStore, add_serve},
     {"queue", kNetwork, "Show what is still to be delivered, and why", Needs::kStore, add_queue},
+    {"relay", kNetwork, "Hold letters for friends, and let friends hold mine", Needs::kStore,
+     add_relay},
     {"muttrc", kSetUp, "Print a configuration for mutt or neomutt", Needs::kStore, add_muttrc},
     {"config", kSetUp, "Show every setting and where it comes from", Needs::kPaths, add_config},
     {"doctor", kSetUp, "Check keys, files, mail and places, and say what to do", Needs::kPaths,

@@ -1,18 +1,39 @@
 #include "cmd/delivery.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "cmd/names.h"
+
 namespace p2pmail::cmd {
+
+namespace {
+constexpr std::uint64_t kLongStamp = 21;  // bits, about half a second
+}  // namespace
 
 using core::Code;
 using core::Error;
 
-core::PostOffice::Options post_office_options(const Env& env) {
+core::PostOffice::Options post_office_options(Env& env) {
   core::PostOffice::Options options;
   options.clocks = env.clock;
   options.policy = env.settings.header_policy;
   options.room.keep_free = env.settings.keep_free;
+  options.stamps = stamp_work(env);
   return options;
+}
+
+core::StampWork stamp_work(Env& env) {
+  core::StampWork work;
+  work.max_bits = env.settings.max_stamp_bits;
+  work.stopped = [&env] { return env.stopped(); };
+  work.on_work = [&env](const core::IdentityKey& recipient, std::uint64_t bits) {
+    // Less than that is done before anybody has read it.
+    const auto words = fmt::format("computing a stamp of {} bits for {}", bits, address_of(recipient));
+    bits >= kLongStamp && env.out_is_terminal ? env.note(words) : env.detail(words);
+  };
+  return work;
 }
 
 net::Target target_of(const core::Peer& peer) {

@@ -14,7 +14,10 @@
 namespace p2pmail::cmd {
 
 /// Clock, header policy and free space as this run has them.
-[[nodiscard]] core::PostOffice::Options post_office_options(const Env& env);
+[[nodiscard]] core::PostOffice::Options post_office_options(Env& env);
+
+/// How much work for stamps this run is ready for; it says so when it begins.
+[[nodiscard]] core::StampWork stamp_work(Env& env);
 
 /// Every place where a device of the peer says that it listens, global addresses first. Private
 /// addresses and names count, because the user accepted the peer; onion names do not yet.

@@ -5,12 +5,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "cmd/command.h"
 #include "cmd/delivery.h"
 #include "cmd/format.h"
 #include "cmd/names.h"
 #include "cmd/new_mail.h"
+#include "cmd/relays.h"
 #include "core/post_office.h"
 
 namespace p2pmail::cmd {
@@ -72,7 +74,8 @@ void note_outcome(Env& env, const Names& names, const net::Target& target,
 }
 
 Status exchange(Env& env, const Names& names, const std::vector<net::Target>& targets,
-                std::chrono::milliseconds total) {
+                std::chrono::milliseconds total,
+                const std::function<bool(const core::IdentityKey&)>& wanted) {
   core::Store& store = env.store();
   auto entries = queued(store);
   if (!entries) return entries.error();
@@ -84,9 +87,19 @@ Status exchange(Env& env, const Names& names, const std::vector<net::Target>& ta
   dialing.total = total;
   dialing.stop = env.stop;
   const auto outcomes = net::dial(post_office, store.device().transport, targets, dialing);
+  std::set<core::IdentityKey> reached;
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     note_outcome(env, names, targets[i], outcomes[i], *entries);
+    if (outcomes[i].reached) reached.insert(*targets[i].identity);
   }
+  std::erase_if(*entries, [&](const auto& entry) {
+    return entry.recipient == store.identity() || reached.contains(entry.recipient) ||
+           !wanted(entry.recipient) || is_gone(store, entry.id);
+  });
+  auto round = RelayRound::plan(env, *entries);
+  if (!round) return round.error();
+  if (!round->empty())
+    (void)net::dial(post_office, store.device().transport, round->targets(), dialing);
   return {};
 }
 
@@ -100,6 +113,8 @@ Status run_fetch(Env& env, const Options& options) {
   auto peers = chosen_peers(env, options.peers);
   if (!peers) return peers.error();
   if (auto kept = env.store().upkeep(env.clock()); !kept) return kept;
+  if (auto kept = keep_record(env); !kept) return kept;
+  if (auto tidied = tidy_shelf(env); !tidied) env.note("warning: " + tidied.error().context);
   auto names = Names::load(env.store());
   if (!names) return names.error();
   std::vector<net::Target> targets;
@@ -112,7 +127,10 @@ Status run_fetch(Env& env, const Options& options) {
     }
   }
   // An interrupted delivery that could not be finished is told, and keeps no other mail waiting.
-  if (auto exchanged = exchange(env, *names, targets, total); !exchanged) return exchanged;
+  const auto wanted = [&](const core::IdentityKey& key) {
+    return options.peers.empty() || std::ranges::find(*peers, key, &core::Peer::identity) != peers->end();
+  };
+  if (auto exchanged = exchange(env, *names, targets, total, wanted); !exchanged) return exchanged;
   return env.store().recovered();
 }
 

@@ -54,6 +54,7 @@ Status check_vacant(const Env& env) {
 Status run_keygen(Env& env, const Options& options) {
   if (auto named = check_name(options.name); !named) return named;
   if (auto vacant = check_vacant(env); !vacant) return vacant;
+  if (auto settings = env.read_settings(); !settings) return settings;
   core::SecretBytes passphrase;
   if (!options.no_passphrase) {
     auto read = new_passphrase(env, options.passphrase);
@@ -68,6 +69,7 @@ Status run_keygen(Env& env, const Options& options) {
   create.name = options.name;
   create.passphrase = options.no_passphrase ? nullptr : &passphrase;
   create.cost = options.cost;
+  create.stamp_bits = env.settings.stamp_bits;
   auto identity = core::create_store(env.paths, create, env.clock());
   if (!identity) return identity.error();
   core::Roster roster;

@@ -8,6 +8,7 @@
 
 #include "cmd/delivery.h"
 #include "cmd/format.h"
+#include "cmd/relays.h"
 #include "core/post_office.h"
 #include "core/text.h"
 
@@ -52,6 +53,27 @@ void note_outcomes(Env& env, AllOutstanding& all, const std::vector<net::Target>
   }
 }
 
+/// Leaves what could not be delivered at relays, and asks them about what was left there before.
+Status visit_relays(Env& env, core::PostOffice& post_office, AllOutstanding& all) {
+  core::Store& store = env.store();
+  std::vector<core::QueueEntry> entries;
+  for (const auto& one : all) {
+    if (one.ended() || one.entry.recipient == store.identity() || env.stopped()) continue;
+    auto entry = store.queue().load(one.entry.id);
+    if (entry) entries.push_back(std::move(*entry));
+  }
+  auto round = RelayRound::plan(env, entries);
+  if (!round) return round.error();
+  if (round->empty()) return {};
+  net::DialOptions dialing;
+  dialing.stop = env.stop;
+  (void)net::dial(post_office, store.device().transport, round->targets(), dialing);
+  look_again(store, all);
+  for (auto& one : all)
+    if (!one.ended()) one.why = store.queue().progress(one.entry.id).last_error;
+  return {};
+}
+
 void pause(const core::QueueWatch& watch, std::chrono::milliseconds most) {
   pollfd item{watch.fd(), POLLIN, 0};
   if (poll(&item, 1, static_cast<int>(most.count())) <= 0) return;
@@ -88,7 +110,7 @@ Status push_once(Env& env, AllOutstanding& all) {
     if (!one.ended()) one.delivered = post_office.delivered().contains(one.entry.id);
   }
   note_outcomes(env, all, targets, outcomes);
-  return {};
+  return visit_relays(env, post_office, all);
 }
 
 void look_again(core::Store& store, AllOutstanding& all) {
@@ -104,21 +126,24 @@ void look_again(core::Store& store, AllOutstanding& all) {
 
 namespace {
 
-const char* state_of(const Outstanding& one) {
+const char* state_of(const Outstanding& one, const std::string& held) {
   if (one.delivered) return "delivered";
   if (one.cancelled) return "cancelled";
-  return one.lost ? "unknown" : "queued";
+  if (one.lost) return "unknown";
+  return held.empty() ? "queued" : "relayed";
 }
 
 }  // namespace
 
-// JSON, per recipient: {"id", "recipient", "address", "state" ("delivered" | "queued" | "cancelled" |
-// "unknown" | "handed-over"), "reason"}
+// JSON, per recipient: {"id", "recipient", "address", "state" ("delivered" | "queued" | "relayed" |
+// "cancelled" | "unknown" | "handed-over"), "reason"}
 void say_deliveries(Env& env, const Names& names, const AllOutstanding& all) {
   for (const auto& one : all) {
     const std::string who = names.label(one.entry.recipient);
-    const std::string state = state_of(one);
-    const std::string why = one.ended() ? "" : core::clean_line(one.why);
+    const std::string held = one.ended() ? "" : held_by(env, one.entry.id);
+    const std::string state = state_of(one, held);
+    std::string why = one.ended() ? "" : core::clean_line(one.why);
+    if (!held.empty()) why = "held by " + held;
     if (env.json) {
       env.print(json_line("delivery", {{"id", core::to_hex(one.entry.message)},
                                        {"recipient", who},

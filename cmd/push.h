@@ -24,7 +24,8 @@ using AllOutstanding = std::vector<Outstanding>;
 
 /// None of them waits any more.
 [[nodiscard]] bool all_ended(const AllOutstanding& all);
-/// One attempt for everybody who has not got it yet, also to oneself. Whoever cannot be reached is
+/// One attempt for everybody who has not got it yet, also to oneself; then at the relays of whoever
+/// could not be reached. Whoever cannot be reached is
 /// noted, never an error.
 [[nodiscard]] core::Status push_once(Env& env, AllOutstanding& all);
 /// A running `serve` may have been quicker, or `queue cancel`: then the entry is gone without us.

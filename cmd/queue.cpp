@@ -14,6 +14,7 @@
 #include "cmd/names.h"
 #include "cmd/new_mail.h"
 #include "cmd/push.h"
+#include "cmd/relays.h"
 #include "cmd/verbs.h"
 #include "core/stored_message.h"
 #include "core/text.h"
@@ -34,6 +35,7 @@ struct Line {
   std::string who;
   core::Progress progress;
   std::string reason;
+  std::string held;  // by which relays, until when
 };
 
 std::string reason_of(core::Store& store, const core::QueueEntry& entry,
@@ -50,7 +52,7 @@ std::string when(std::uint64_t next, std::uint64_t now) {
 }
 
 // JSON: {"entry", "id" (of the message), "recipient", "address", "subject", "since" (seconds since
-// 1970), "state" ("queued"), "attempts", "next" (seconds since 1970; 0 = now), "reason", "size"}
+// 1970), "state" ("queued" | "relayed"), "relays" (text), "attempts", "next" (seconds since 1970; 0 = now), "reason", "size"}
 std::string as_json(const Line& line) {
   return json_line("queue-entry", {{"entry", line.entry->id},
                                    {"id", core::to_hex(line.entry->message)},
@@ -58,7 +60,8 @@ std::string as_json(const Line& line) {
                                    {"address", address_of(line.entry->recipient)},
                                    {"subject", core::clean_line(line.entry->subject)},
                                    {"since", line.entry->time},
-                                   {"state", "queued"},
+                                   {"state", line.held.empty() ? "queued" : "relayed"},
+                                   {"relays", line.held},
                                    {"attempts", line.progress.attempts},
                                    {"next", line.progress.next_attempt},
                                    {"reason", line.reason},
@@ -67,6 +70,10 @@ std::string as_json(const Line& line) {
 
 std::string as_text(const Line& line, std::size_t width, std::uint64_t now) {
   const std::uint64_t tries = line.progress.attempts;
+  if (!line.held.empty())
+    return fmt::format("{}  {}  relayed: held by {}",
+                       core::to_hex(line.entry->message).substr(0, kShortId),
+                       padded(line.who, width), line.held);
   return fmt::format("{}  {}  queued since {}  {} {}, next {}  {}",
                      core::to_hex(line.entry->message).substr(0, kShortId), padded(line.who, width),
                      local_time(line.entry->time), tries, tries == 1 ? "attempt" : "attempts",
@@ -86,7 +93,8 @@ Status print_entries(Env& env, const Names& names, const std::vector<core::Queue
   std::vector<Line> lines;
   std::size_t width = 0;
   for (const auto& entry : entries) {
-    Line line{&entry, names.label(entry.recipient), store.queue().progress(entry.id), ""};
+    Line line{&entry, names.label(entry.recipient), store.queue().progress(entry.id), "",
+              held_by(env, entry.id)};
     line.reason = reason_of(store, entry, line.progress);
     width = std::max(width, core::columns(line.who));
     lines.push_back(std::move(line));

@@ -54,6 +54,10 @@ Row row_of(Code code) {
       return {EX_IOERR, "io"};
     case Code::kNoSpace:
       return {EX_IOERR, "no-space"};
+    case Code::kQuota:
+      return {EX_TEMPFAIL, "quota"};
+    case Code::kStampNeeded:
+      return {EX_TEMPFAIL, "stamp"};
     case Code::kDenied:
       return {EX_NOPERM, "denied"};
     case Code::kWrongPassphrase:

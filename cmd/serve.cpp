@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "cmd/command.h"
 #include "cmd/delivery.h"
@@ -12,6 +13,7 @@
 #include "cmd/names.h"
 #include "cmd/new_mail.h"
 #include "cmd/notify.h"
+#include "cmd/relays.h"
 #include "core/post_office.h"
 #include "core/queue.h"
 #include "net/node.h"
@@ -32,6 +34,9 @@ struct Options {
 };
 
 constexpr std::chrono::seconds kUpkeepEvery{60};
+constexpr std::chrono::minutes kCollectEvery{10};      // from the relays that hold for us
+constexpr std::chrono::seconds kFirstCall{60};         // to somebody for whom we hold a letter
+constexpr std::chrono::hours kLastCall{6};
 
 struct Places {
   std::vector<core::Endpoint> listen;
@@ -84,6 +89,9 @@ class Server {
     if (auto names = Names::load(env_.store())) names_ = std::move(*names);
   }
   std::vector<net::Target> due();
+  void plan_errands(const std::vector<core::QueueEntry>& entries);
+  void add_relays(std::vector<net::Target>& targets);
+  void add_owners(std::vector<net::Target>& targets);
   void dialed(const net::Target& target, const net::DialOutcome& outcome);
   void say(const net::Event& event);
   void warn_once(const std::string& text);
@@ -92,6 +100,14 @@ class Server {
   Names names_;
   core::PostOffice post_office_;
   std::map<core::IdentityKey, std::vector<std::string>> waiting_;  // entries due, by recipient
+  std::set<std::string> unreached_;  // entries that the recipient's relays should have
+  std::vector<RelayRound> rounds_;   // at relays just now
+  std::optional<Clock::time_point> collected_;
+  struct Call {
+    Clock::time_point next{};
+    std::chrono::seconds pause = kFirstCall;
+  };
+  std::map<core::IdentityKey, Call> calls_;  // to those for whom we hold letters
   std::optional<Clock::time_point> looked_after_;
   std::string warned_;
 };
@@ -109,6 +125,8 @@ void Server::look_after() {
   looked_after_ = now;
   if (auto refreshed = env_.store().refresh(); !refreshed) warn_once(refreshed.error().context);
   if (auto kept = env_.store().upkeep(env_.clock()); !kept) warn_once(kept.error().context);
+  if (auto kept = keep_record(env_); !kept) warn_once(kept.error().context);
+  if (auto tidied = tidy_shelf(env_); !tidied) warn_once(tidied.error().context);
   load_names();
 }
 
@@ -136,18 +154,88 @@ std::vector<net::Target> Server::due() {
     auto peer = peer_of(store, identity);
     if (!peer || !*peer) continue;
     net::Target target = target_of(**peer);
-    if (!target.places.empty()) targets.push_back(std::move(target));
+    if (!target.places.empty()) {
+      targets.push_back(std::move(target));
+    } else if ((*peer)->card && !core::relays_of(*(*peer)->card).empty()) {
+      const Error nowhere{Code::kUnavailable, "listens nowhere that is known"};
+      note_unreached(store, ids, nowhere, now);
+      unreached_.insert(ids.begin(), ids.end());
+    }
   }
+  plan_errands(*entries);
+  for (const auto& round : rounds_) std::ranges::move(round.targets(), std::back_inserter(targets));
+  add_relays(targets);
+  add_owners(targets);
   return targets;
 }
 
+/// Relays have their turn when the recipient himself could not be reached.
+void Server::plan_errands(const std::vector<core::QueueEntry>& entries) {
+  if (unreached_.empty()) return;
+  std::vector<core::QueueEntry> chosen;
+  for (const auto& entry : entries) {
+    if (!unreached_.contains(entry.id)) continue;
+    auto copy = env_.store().queue().load(entry.id);
+    if (copy) chosen.push_back(std::move(*copy));
+  }
+  unreached_.clear();
+  auto round = RelayRound::plan(env_, chosen);
+  if (!round) return warn_once(round.error().context);
+  if (!round->empty()) rounds_.push_back(std::move(*round));
+}
+
+/// What waits for us at relays is theirs to offer once we call.
+void Server::add_relays(std::vector<net::Target>& targets) {
+  const auto now = Clock::now();
+  if (collected_ && now - *collected_ < kCollectEvery) return;
+  collected_ = now;
+  const auto* record = env_.store().card().record_of(env_.store().device().device);
+  if (record == nullptr) return;
+  for (const auto& relay : record->relays) {
+    auto peer = peer_of(env_.store(), relay.identity);
+    if (!peer || !*peer) continue;
+    net::Target target = target_of(**peer);
+    if (!target.places.empty()) targets.push_back(std::move(target));
+  }
+}
+
+/// Those for whom we hold letters may be reachable by now.
+void Server::add_owners(std::vector<net::Target>& targets) {
+  auto shelf = env_.store().shelf();
+  if (!shelf || *shelf == nullptr) return;
+  auto owners = (*shelf)->owners();
+  if (!owners) return warn_once(owners.error().context);
+  const auto now = Clock::now();
+  for (const auto& owner : *owners) {
+    if (owner.letters == 0) {
+      calls_.erase(owner.identity);
+      continue;
+    }
+    Call& call = calls_[owner.identity];
+    if (now < call.next) continue;
+    call.next = now + call.pause;
+    call.pause = std::min<std::chrono::seconds>(2 * call.pause, kLastCall);
+    auto peer = peer_of(env_.store(), owner.identity);
+    if (!peer || !*peer) continue;
+    net::Target target = target_of(**peer);
+    if (!target.places.empty()) targets.push_back(std::move(target));
+  }
+}
+
 void Server::dialed(const net::Target& target, const net::DialOutcome& outcome) {
+  if (target.mailbox != nullptr) {
+    for (auto& round : rounds_) round.drop(target.mailbox);
+    std::erase_if(rounds_, [](const RelayRound& round) { return round.empty(); });
+    if (outcome.error) env_.detail("relay " + names_.label(*target.identity) + ": " + outcome.error->context);
+    return;
+  }
   if (outcome.error && target.identity) {
     const std::string who = names_.label(*target.identity);
     env_.detail(fmt::format("{}: {}", who, outcome.error->context));
     const auto found = waiting_.find(*target.identity);
     if (found != waiting_.end()) {
       note_unreached(env_.store(), found->second, *outcome.error, env_.clock().time);
+      if (!outcome.reached) unreached_.insert(found->second.begin(), found->second.end());
     }
   }
 }

@@ -4,11 +4,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 #include <sstream>
 
 #include "cmd/format.h"
 #include "core/file.h"
+#include "core/stamp.h"
 #include "core/text.h"
 
 namespace p2pmail::cmd {
@@ -76,6 +78,15 @@ Status set_size(std::uint64_t& size, const std::string& text) {
   return {};
 }
 
+Status set_bits(std::uint64_t& bits, const std::string& text) {
+  std::uint64_t value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc{} || end != text.data() + text.size() || value > core::kMaxStampBits)
+    return wrong(fmt::format("'{}' is no number from 0 to {}", text, core::kMaxStampBits));
+  bits = value;
+  return {};
+}
+
 struct Row {
   const char* key;
   const char* usual;  // the default, as it would stand in the file
@@ -101,6 +112,10 @@ constexpr Row kRows[] = {
      }},
     {"pager", "less",
      [](Settings& s, const std::string& text) { return set_command(s.pager, text); }},
+    {"stamp_bits", "20",
+     [](Settings& s, const std::string& text) { return set_bits(s.stamp_bits, text); }},
+    {"max_stamp_bits", "24",
+     [](Settings& s, const std::string& text) { return set_bits(s.max_stamp_bits, text); }},
     {"keep_free", "64M",
      [](Settings& s, const std::string& text) { return set_size(s.keep_free, text); }},
 };

@@ -37,6 +37,8 @@ struct Settings {
   std::vector<core::Endpoint> listen;
   std::vector<core::Endpoint> advertise;  // empty = what is listened on
   std::string pager;                      // command; empty = none
+  std::uint64_t stamp_bits = 0;           // what we ask of strangers
+  std::uint64_t max_stamp_bits = 0;       // what we work for
   std::uint64_t keep_free = 0;            // bytes of disk that receiving leaves alone
 
   /// Every key as `config` shows it, in the order of the table.

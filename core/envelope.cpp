@@ -6,6 +6,7 @@
 #include "core/cbor.h"
 #include "core/letter.h"
 #include "core/text.h"
+#include "core/ticket.h"
 #include "core/wiped.h"
 
 namespace p2pmail::core {
@@ -200,13 +201,11 @@ Result<SymmetricKey> unwrap(const Header& header, const std::vector<OwnPrekey>& 
 }
 
 /// The signed body, opened: it holds the payload key.
-Result<Bytes> open_body(const Header& header, ByteView header_bytes, ByteView sealed_body,
-                        const DeviceKeys& keys) {
-  const auto envelope_key = unwrap(header, keys.prekeys);
-  if (!envelope_key) return envelope_key.error();
+Result<Bytes> open_body(const SymmetricKey& envelope_key, ByteView header_bytes,
+                        ByteView sealed_body) {
   if (sealed_body.size() < kTagSize) return malformed("body too short");
   Bytes signed_body(sealed_body.size() - kTagSize);
-  if (!aead_open(signed_body, *envelope_key, kOnlyNonce, header_bytes, sealed_body))
+  if (!aead_open(signed_body, envelope_key, kOnlyNonce, header_bytes, sealed_body))
     return forged("body does not open");
   return signed_body;
 }
@@ -242,7 +241,8 @@ std::string fit_text(std::string_view text, std::size_t max) {
 }
 
 Result<Bytes> seal_envelope(const EnvelopeBody& body, std::span<const PrekeyPublic> prekeys,
-                            const Ephemeral& ephemeral, const SigningSecret& sender_device) {
+                            const Ephemeral& ephemeral, const SigningSecret& sender_device,
+                            SymmetricKey* relay_key) {
   if (!in_bounds(body, prekeys.size())) return malformed("out of bounds");
   const SymmetricKey envelope_key = make_symmetric_key();
   Header header;
@@ -259,6 +259,7 @@ Result<Bytes> seal_envelope(const EnvelopeBody& body, std::span<const PrekeyPubl
   aead_seal(sealed, envelope_key, kOnlyNonce, header_bytes, signed_body);
   Bytes envelope = encode_cbor(Value{{"b", binary(sealed)}, {"h", binary(header_bytes)}});
   if (envelope.size() > kMaxEnvelope) return malformed("too large");
+  if (relay_key != nullptr) *relay_key = relay_key_of(envelope_key);
   return envelope;
 }
 
@@ -278,12 +279,16 @@ Result<OpenedEnvelope> open_envelope(ByteView envelope, const DeviceKeys& keys) 
   if (Status status = in.finish(); !status) return status.error();
   const auto header = decode_header(header_bytes);
   if (!header) return header.error();
-  auto signed_body = open_body(*header, header_bytes, sealed_body, keys);
+  const auto envelope_key = unwrap(*header, keys.prekeys);
+  if (!envelope_key) return envelope_key.error();
+  auto signed_body = open_body(*envelope_key, header_bytes, sealed_body);
   if (!signed_body) return signed_body.error();
   const WipedBytes wiped(*signed_body);
   const Digest header_hash = hash(kHeaderHash, {header_bytes});
   auto opened = verify_signed_body(*signed_body, header_hash, keys.identity);
-  if (opened) opened->envelope_hash = hash_envelope(envelope);
+  if (!opened) return opened;
+  opened->envelope_hash = hash_envelope(envelope);
+  opened->relay_key = relay_key_of(*envelope_key);
   return opened;
 }
 
@@ -304,7 +309,7 @@ Result<OpenedEnvelope> verify_signed_body(ByteView signed_body, const Digest& he
   const bool buried = card->tombstone_of(body->sender_device).has_value();
   if (!listed && !buried) return forged("sending device is not one of the sender's");
   return OpenedEnvelope{std::move(*body), std::move(*card), header_hash, Digest{},
-                        to_bytes(signed_body), buried};
+                        to_bytes(signed_body), buried, SymmetricKey{}};
 }
 
 }  // namespace p2pmail::core

@@ -60,12 +60,14 @@ struct EnvelopeBody {
 /// conversation it may serve many envelopes, each with its own salt.
 using Ephemeral = AgreePair;
 
-/// Seals for these prekeys (1 to kMaxStanzas). kForged for a prekey of small order, kMalformed when
+/// Seals for these prekeys (1 to kMaxStanzas); `relay_key`, when given, is what a deposit of it at a
+/// relay is derived from (core/ticket.h). kForged for a prekey of small order, kMalformed when
 /// a number or size is out of bounds.
 [[nodiscard]] Result<Bytes> seal_envelope(const EnvelopeBody& body,
                                           std::span<const PrekeyPublic> prekeys,
                                           const Ephemeral& ephemeral,
-                                          const SigningSecret& sender_device);
+                                          const SigningSecret& sender_device,
+                                          SymmetricKey* relay_key = nullptr);
 /// The newest prekey of each usable device of a card.
 [[nodiscard]] std::vector<PrekeyPublic> prekeys_of(const Card& card);
 
@@ -77,6 +79,7 @@ struct OpenedEnvelope {
   Digest envelope_hash;  // "p2pmail/envelope" of the whole envelope, for the receipt
   Bytes signed_body;     // the CBOR {"b","s"}: what a capsule keeps. Holds the payload key
   bool device_buried = false;  // the sending device is tombstoned: to .Requests
+  SymmetricKey relay_key;      // core/ticket.h; zero from verify_signed_body
 };
 /// kUnknownPrekey when no prekey of `keys` fits a stanza; kForged, kMalformed, kUnsupported.
 /// kForged also when the recipient is not `keys.identity`, and when the sending device is not in

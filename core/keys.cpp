@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/cbor.h"
+#include "core/deadline.h"
 #include "core/file.h"
 #include "core/letter.h"
 #include "core/text.h"
@@ -26,7 +27,6 @@ constexpr std::size_t kSaltSize = 16;
 constexpr std::size_t kBoxOverhead = kXNonceSize + kTagSize;
 constexpr std::uint64_t kKdfUnit = 1024;            // Argon2 counts memory in KiB
 constexpr std::uint64_t kMinKdfMemory = 8192;       // libsodium's own minimum
-constexpr std::uint64_t kObservationGap = 60 * 60;  // seconds of CLOCK_BOOTTIME
 constexpr std::array<std::uint8_t, 16> kNoBoot{};
 
 /// Wipes every byte string of a value at the end of the scope, however deep (the codec bounds it).
@@ -170,12 +170,9 @@ bool is_due(const OwnPrekey& prekey, const Now& now) {
   return prekey.superseded != 0 && prekey.superseded + kPrekeyKeep <= now.time;
 }
 
-/// Seen due once before, and an hour of running machine ago. Another boot's clock says nothing
-/// about this one's, so after a reboot a whole hour must pass.
+/// Seen due once before, and an hour of running machine ago.
 bool confirmed(const OwnPrekey& prekey, const Now& now) {
-  if (prekey.observed_boot_id == kNoBoot) return false;
-  const bool same = prekey.observed_boot_id == now.boot_id;
-  return now.boot_time >= (same ? prekey.observed_boot_time : 0) + kObservationGap;
+  return Observation{prekey.observed_boot_id, prekey.observed_boot_time}.is_confirmed(now);
 }
 
 /// An observation counts only while it holds: what a clock said that has been set back since is

@@ -16,12 +16,20 @@
 namespace p2pmail::core {
 
 /// Who is at the other end, as far as it was proved: the transport key by CURVE, the rest by a card
-/// whose device record names that transport key.
+/// whose device record names that transport key. Whoever shows no card is nobody: zero identity and
+/// device, a transport key that means nothing; he can only leave letters for others and ask questions.
 struct Caller {
   TransportKey transport;
   IdentityKey identity;
   DeviceKey device;
+  std::string network = {};  // where he calls from, for bounds ("192.0.2.0/24"); empty = we called
+
+  [[nodiscard]] bool is_nobody() const { return identity == IdentityKey{}; }
 };
+
+inline constexpr std::size_t kMaxAdmission = 704;     // bytes, see OutgoingLetter::admission
+inline constexpr std::size_t kMaxQuestion = 1024;     // bytes
+inline constexpr std::size_t kMaxAnswer = 80 * 1024;  // bytes: a card of 64 KiB fits
 
 /// A queue entry claimed for one conversation; nobody else sends it while this lives. Destroying it
 /// gives the claim back.
@@ -32,6 +40,11 @@ class OutgoingLetter {
   [[nodiscard]] virtual std::uint64_t size() const = 0;  // of the sealed stream
   /// A new envelope for the recipient's current prekeys; at most kMaxEnvelope bytes.
   [[nodiscard]] virtual Result<Bytes> envelope() = 0;
+  /// What admits the offer: a stamp, or what a relay has to know (core/ticket.h); asked for after
+  /// `envelope`. At most kMaxAdmission bytes, empty for somebody who lets us in as we are.
+  [[nodiscard]] virtual Result<Bytes> admission() { return Bytes{}; }
+  /// The other side wants a stamp: works for it, seconds perhaps; once. Then it may be offered again.
+  [[nodiscard]] virtual Status add_stamp() { return Error{Code::kRefused, "a stamp is asked for"}; }
   /// All of `out` from the stream at `offset`.
   [[nodiscard]] virtual Status read(std::uint64_t offset, ByteSpan out) = 0;
   /// Hash lists for letters of more than one block (see core/tree.h): all groups, or the leaves of
@@ -44,6 +57,8 @@ class OutgoingLetter {
   /// The other side refused, or the attempt failed: recorded in words for `queue`. The entry stays
   /// queued; whether it is tried again is the queue's business.
   virtual void failed(const Error& why) = 0;
+  /// The mailbox has another letter of this root, which it gives out once this one is delivered.
+  [[nodiscard]] virtual bool has_twin() const { return false; }
 };
 
 /// A letter on its way in. Destroying it before commit discards what came.
@@ -65,6 +80,14 @@ struct StoredAlready {
 };
 using Considered = std::variant<TakeIt, StoredAlready>;
 
+/// Something to ask the other side, once.
+class Question {
+ public:
+  virtual ~Question() = default;
+  [[nodiscard]] virtual Bytes text() const = 0;  // 1 to kMaxQuestion bytes
+  virtual void answered(const Result<Bytes>& answer) = 0;
+};
+
 class Mailbox {
  public:
   virtual ~Mailbox() = default;
@@ -78,13 +101,23 @@ class Mailbox {
   /// by the mailbox until the conversation ends).
   [[nodiscard]] virtual std::vector<std::unique_ptr<OutgoingLetter>> outgoing(const Caller& caller,
                                                                               std::size_t max) = 0;
-  /// Opens an offered envelope. kUnknownPrekey (answered with our card), kRefused (with kTimeout:
-  /// "later"), kForged, kMalformed, kNoSpace.
-  [[nodiscard]] virtual Result<Considered> consider(const Caller& caller, ByteView envelope) = 0;
+  /// Opens an offered envelope, or takes it for somebody else when `admission` asks for that.
+  /// kUnknownPrekey (answered with our card), kRefused (with kTimeout: "later"), kStampNeeded, kQuota,
+  /// kForged, kMalformed, kNoSpace.
+  [[nodiscard]] virtual Result<Considered> consider(const Caller& caller, ByteView envelope,
+                                                    ByteView admission) = 0;
   /// Makes complete letters durable together (group commit): afterwards each is safely in the
   /// Maildir, or an error says why not. One result per letter, in order: the signed receipt.
   [[nodiscard]] virtual std::vector<Result<Bytes>> commit(
       std::vector<std::unique_ptr<IncomingLetter>> letters) = 0;
+  /// What we want to know from this caller; asked once in a conversation.
+  [[nodiscard]] virtual std::vector<std::unique_ptr<Question>> questions(const Caller&) {
+    return {};
+  }
+  /// 1 to kMaxAnswer bytes, or kRefused.
+  [[nodiscard]] virtual Result<Bytes> answer(const Caller&, ByteView) {
+    return Error{Code::kRefused, "no questions are answered here"};
+  }
 };
 
 }  // namespace p2pmail::core

@@ -1,5 +1,7 @@
 #include "core/post_office.h"
 
+#include <fmt/format.h>
+
 #include "core/post_office_letters.h"
 
 namespace p2pmail::core {
@@ -62,12 +64,50 @@ std::vector<std::unique_ptr<OutgoingLetter>> PostOffice::outgoing(const Caller& 
     auto claim = store_.queue().claim(entry.id);
     if (!claim || !*claim) continue;
     if (!ephemeral) ephemeral = std::make_shared<Ephemeral>(make_agree_pair());
-    letters.push_back(std::make_unique<Outgoing>(*this, std::move(**claim), ephemeral));
+    letters.push_back(
+        std::make_unique<Outgoing>(*this, std::move(**claim), ephemeral, caller.transport));
   }
+  if (options_.only.empty()) add_held(caller, max, letters);
   return letters;
 }
 
-Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope) {
+// Any device of ours may have the record that the sender has seen.
+Status PostOffice::check_stamp(const Card& card, const Root& root,
+                               const std::optional<std::uint64_t>& stamp) {
+  std::uint64_t bits = 0;
+  for (const DeviceRecord* record : card.usable()) {
+    bits = std::max(bits, record->stamp_bits);
+    if (stamp && stamp_fits({card.identity(), root, record->stamp_nonce}, *stamp,
+                            record->stamp_bits))
+      return {};
+  }
+  if (bits == 0) return {};
+  return Error{Code::kStampNeeded, fmt::format("a stamp of {} bits is needed", bits)};
+}
+
+/// Contacts are free; strangers need a stamp; whoever is blocked is a stranger whose time never comes.
+Status PostOffice::admit(const Caller& caller, const EnvelopeBody& body, bool& known,
+                         const std::optional<std::uint64_t>& stamp) {
+  known = body.sender == store_.identity();
+  bool blocked = false;
+  for (const IdentityKey& key : {body.sender, caller.identity}) {
+    auto peer = store_.state().find_peer(key);
+    if (!peer) return peer.error();
+    blocked = blocked || (*peer && (*peer)->blocked);
+    if (key == body.sender && *peer && !(*peer)->petname.empty()) known = true;
+    if (caller.identity == body.sender) break;
+  }
+  if (known && !blocked) return {};
+  if (const auto stamped = check_stamp(store_.card(), body.root, stamp); !stamped) return stamped;
+  return blocked ? Error{Code::kTimeout, "later"} : Status{};
+}
+
+Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope,
+                                        ByteView admission) {
+  const auto admitted = decode_admission(admission);
+  if (!admitted) return admitted.error();
+  if (admitted->deposit) return hold(*admitted->deposit, admitted->stamp, envelope);
+  if (caller.is_nobody()) return Error{Code::kRefused, "mail needs a card"};
   auto opened = open_envelope(envelope, store_.device());
   if (!opened && opened.error().code == Code::kUnknownPrekey) {
     // Another process of ours may have made a newer prekey meanwhile.
@@ -78,31 +118,29 @@ Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope)
   const EnvelopeBody& body = opened->body;
   if (body.size == 0 || body.size > kMaxLetterSize || !plain_size(body.size))
     return Error{Code::kMalformed, "a letter of an impossible size"};
-  bool known = body.sender == store_.identity();
-  for (const IdentityKey& key : {body.sender, caller.identity}) {
-    auto peer = store_.state().find_peer(key);
-    if (!peer) return peer.error();
-    if (*peer && (*peer)->blocked) return Error{Code::kTimeout, "later"};
-    if (key == body.sender && *peer && !(*peer)->petname.empty()) known = true;
-    if (caller.identity == body.sender) break;
-  }
+  bool known = false;
+  if (const auto let_in = admit(caller, body, known, admitted->stamp); !let_in)
+    return let_in.error();
+  const bool relayed = caller.identity != body.sender;
   const auto seen = store_.journal().seen(body.sender, body.root);
   if (!seen) return seen.error();
   if (*seen) {
     // The journal has it; its rename may still be open after a crash.
     const auto whole = store_.journal().finish(store_.maildir(), body.sender, body.root);
     if (!whole) return whole.error();
-    return Considered(StoredAlready{IncomingFile::receipt_for(*this, *opened)});
+    return Considered(StoredAlready{IncomingFile::receipt_for(*this, *opened, relayed)});
   }
   if (const auto trusted = check_device(*opened); !trusted) return trusted.error();
   auto place = room_.reserve(body.size);
   if (!place) return place.error();
   if (!known || opened->device_buried)
-    if (const auto entered = place->enter_requests(); !entered) return entered.error();
+    if (const auto entered = place->enter_requests(caller.network); !entered)
+      return entered.error();
   TakeIt take;
   take.root = body.root;
   take.size = body.size;
-  take.letter = std::make_unique<IncomingFile>(*this, std::move(*opened), std::move(*place));
+  take.letter = std::make_unique<IncomingFile>(*this, std::move(*opened), std::move(*place),
+                                               relayed, caller.network);
   return Considered(std::move(take));
 }
 
@@ -132,25 +170,33 @@ Status PostOffice::check_device(OpenedEnvelope& opened) {
   return Error{Code::kForged, "the sending device is not on the sender's newest roster"};
 }
 
-std::vector<Result<Bytes>> PostOffice::commit(std::vector<std::unique_ptr<IncomingLetter>> letters) {
-  std::vector<Result<Bytes>> results;
+std::vector<Result<Bytes>> PostOffice::commit(Letters letters) {
+  std::vector<Result<Bytes>> results(letters.size(), Error{Code::kIo, "not stored"});
+  commit_mail(letters, results);
+  commit_held(letters, results);
+  return results;
+}
+
+void PostOffice::commit_mail(const Letters& letters, std::vector<Result<Bytes>>& results) {
   std::vector<IncomingFile*> complete;
   std::vector<std::size_t> places;
   std::vector<JournalEntry> entries;
   for (std::size_t i = 0; i < letters.size(); ++i) {
-    auto* letter = static_cast<IncomingFile*>(letters[i].get());
-    const auto done = letter->complete();
-    results.emplace_back(done ? Error{Code::kIo, "not stored"} : done.error());
-    if (!done) continue;
+    auto* letter = dynamic_cast<IncomingFile*>(letters[i].get());
+    if (letter == nullptr) continue;
+    if (const auto done = letter->complete(); !done) {
+      results[i] = done.error();
+      continue;
+    }
     complete.push_back(letter);
     places.push_back(i);
     entries.push_back(letter->journal_entry());
   }
-  if (complete.empty()) return results;
+  if (complete.empty()) return;
   // The partial's name must survive a power cut as well as its bytes, before the journal counts on it.
   if (const auto synced = sync_directory(store_.maildir().partial()); !synced) {
     for (const std::size_t place : places) results[place] = synced.error();
-    return results;
+    return;
   }
   const auto recorded = store_.journal().record(
       entries, [&complete](std::size_t i) { return complete[i]->is_there(); });
@@ -172,7 +218,6 @@ std::vector<Result<Bytes>> PostOffice::commit(std::vector<std::unique_ptr<Incomi
       complete[i]->announce();
     }
   }
-  return results;
 }
 
 Status PostOffice::deliver_to_self() {
@@ -188,7 +233,7 @@ Status PostOffice::deliver_to_self() {
 Status PostOffice::hand_over(const Caller& self, OutgoingLetter& letter) {
   const auto envelope = letter.envelope();
   if (!envelope) return envelope.error();
-  auto considered = consider(self, *envelope);
+  auto considered = consider(self, *envelope, {});
   if (!considered) return considered.error();
   auto* take = std::get_if<TakeIt>(&*considered);
   if (take == nullptr) return letter.delivered(std::get<StoredAlready>(*considered).receipt);

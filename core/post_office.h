@@ -12,7 +12,9 @@
 #include "core/mailbox.h"
 #include "core/room.h"
 #include "core/sealed_file.h"
+#include "core/stamp.h"
 #include "core/store.h"
+#include "core/ticket.h"
 
 namespace p2pmail::core {
 
@@ -30,6 +32,7 @@ class PostOffice : public Mailbox {
   struct Options {
     HeaderPolicy policy = HeaderPolicy::kBaseline;
     RoomLimits room;
+    StampWork stamps;
     std::function<Now()> clocks = read_clocks;
     std::function<void(const NewMail&)> on_mail;
     /// Only entries with these ids are handed out (send's own); empty = all that are due.
@@ -45,7 +48,10 @@ class PostOffice : public Mailbox {
   [[nodiscard]] Result<Caller> meet(const TransportKey& transport, ByteView card) override;
   [[nodiscard]] std::vector<std::unique_ptr<OutgoingLetter>> outgoing(const Caller& caller,
                                                                       std::size_t max) override;
-  [[nodiscard]] Result<Considered> consider(const Caller& caller, ByteView envelope) override;
+  [[nodiscard]] Result<Considered> consider(const Caller& caller, ByteView envelope,
+                                            ByteView admission) override;
+  /// About letters that we hold for others, from their senders.
+  [[nodiscard]] Result<Bytes> answer(const Caller& caller, ByteView question) override;
   [[nodiscard]] std::vector<Result<Bytes>> commit(
       std::vector<std::unique_ptr<IncomingLetter>> letters) override;
 
@@ -57,7 +63,22 @@ class PostOffice : public Mailbox {
 
  private:
   class Outgoing;
+  class Held;
+  class HeldFile;
   class IncomingFile;
+  using Letters = std::vector<std::unique_ptr<IncomingLetter>>;
+  void commit_mail(const Letters& letters, std::vector<Result<Bytes>>& results);
+  void commit_held(const Letters& letters, std::vector<Result<Bytes>>& results);
+  [[nodiscard]] Result<Considered> hold(const Deposit& deposit,
+                                        const std::optional<std::uint64_t>& stamp,
+                                        ByteView envelope);
+  [[nodiscard]] Result<std::optional<RelayOwner>> owner_of(const Deposit& deposit);
+  [[nodiscard]] Status check_stamp(const Card& card, const Root& root,
+                                   const std::optional<std::uint64_t>& stamp);
+  [[nodiscard]] Status admit(const Caller& caller, const EnvelopeBody& body, bool& known,
+                             const std::optional<std::uint64_t>& stamp);
+  void add_held(const Caller& caller, std::size_t max,
+                std::vector<std::unique_ptr<OutgoingLetter>>& letters);
   [[nodiscard]] Status hand_over(const Caller& self, OutgoingLetter& letter);
   [[nodiscard]] bool rests(const std::string& entry);
   /// Merges the sender's card and looks the sending device up in what we then know: kForged, or the

@@ -113,7 +113,8 @@ void PostOffice::IncomingFile::announce() const {
       {capsule_->id, opened_.body.sender, folder_, opened_.body.subject, opened_.body.size});
 }
 
-Bytes PostOffice::IncomingFile::receipt_for(PostOffice& office, const OpenedEnvelope& opened) {
+Bytes PostOffice::IncomingFile::receipt_for(PostOffice& office, const OpenedEnvelope& opened,
+                                            bool relayed) {
   Receipt receipt;
   receipt.sender = opened.body.sender;
   receipt.recipient = office.store_.identity();
@@ -121,7 +122,9 @@ Bytes PostOffice::IncomingFile::receipt_for(PostOffice& office, const OpenedEnve
   receipt.root = opened.body.root;
   receipt.envelope = opened.envelope_hash;
   receipt.time = office.options_.clocks().time;
-  return sign_receipt(receipt, office.store_.device().signing);
+  Bytes bytes = sign_receipt(receipt, office.store_.device().signing);
+  if (!relayed) return bytes;
+  return encode_relayed_receipt(opened.relay_key, office.store_.device().device, bytes);
 }
 
 /// With block 0 the header is known: judges the sender, opens the file.
@@ -135,7 +138,7 @@ Status PostOffice::IncomingFile::begin(ByteView block) {
   const bool known = *peer && !(*peer)->petname.empty();
   judge(fields, known);
   if (folder_ == kRequests)
-    if (const auto entered = place_.enter_requests(); !entered) return entered;
+    if (const auto entered = place_.enter_requests(network_); !entered) return entered;
   fill_capsule();
   return open_partial(fields, known ? (*peer)->petname : std::string{});
 }

@@ -1,4 +1,4 @@
-// The two kinds of letter that a PostOffice hands out (core/mailbox.h): private to its sources.
+// The kinds of letter that a PostOffice hands out (core/mailbox.h): private to its sources.
 #pragma once
 
 #include <memory>
@@ -7,38 +7,107 @@
 
 #include "core/capsule.h"
 #include "core/post_office.h"
+#include "core/sending.h"
+#include "core/stream_file.h"
+#include "core/ticket.h"
 
 namespace p2pmail::core {
 
 /// A claimed queue entry with its stream.
 class PostOffice::Outgoing : public OutgoingLetter {
  public:
-  Outgoing(PostOffice& office, Claim claim, std::shared_ptr<Ephemeral> ephemeral)
-      : office_(office), claim_(std::move(claim)), ephemeral_(std::move(ephemeral)) {}
+  Outgoing(PostOffice& office, Claim claim, std::shared_ptr<Ephemeral> ephemeral,
+           const TransportKey& transport)
+      : office_(office),
+        claim_(std::move(claim)),
+        ephemeral_(std::move(ephemeral)),
+        transport_(transport),
+        stream_(stream_of(office.store_, claim_.entry)) {}
 
   const Root& root() const override { return claim_.entry.root; }
   std::uint64_t size() const override { return claim_.entry.size; }
   Result<Bytes> envelope() override;
-  Status read(std::uint64_t offset, ByteSpan out) override;
-  Result<Bytes> groups() override;
-  Result<Bytes> leaves(std::uint64_t group) override;
-  Status delivered(ByteView bytes) override;
+  Result<Bytes> admission() override;
+  Status add_stamp() override;
+  Status read(std::uint64_t offset, ByteSpan out) override { return stream_.read(offset, out); }
+  Result<Bytes> groups() override { return stream_.groups(); }
+  Result<Bytes> leaves(std::uint64_t group) override { return stream_.leaves(group); }
+  Status delivered(ByteView receipt) override;
   void failed(const Error& why) override;
 
  private:
-  [[nodiscard]] Result<std::vector<Digest>> leaf_list(std::uint64_t group);
   PostOffice& office_;
   Claim claim_;
   std::shared_ptr<Ephemeral> ephemeral_;
+  TransportKey transport_;  // of the device that we talk to: its record says what stamp it wants
+  StreamFile stream_;
   std::vector<Digest> envelopes_;
-  Fd stream_;
+  std::optional<std::uint64_t> stamp_;
+};
+
+/// A letter that we hold for the owner of a device that is here (relay).
+class PostOffice::Held : public OutgoingLetter {
+ public:
+  Held(PostOffice& office, Shelf& shelf, HeldLetter letter, const DeviceKey& device)
+      : office_(office),
+        shelf_(shelf),
+        letter_(std::move(letter)),
+        device_(device),
+        stream_(shelf.letter_path(root()), 0, size(), shelf.leaves_path(root()),
+                block_count(size()) > 1) {}
+
+  const Root& root() const override { return letter_.deposit.root; }
+  std::uint64_t size() const override { return letter_.deposit.size; }
+  Result<Bytes> envelope() override { return letter_.envelope; }
+  Result<Bytes> admission() override { return encode_admission({letter_.stamp, std::nullopt}); }
+  Status read(std::uint64_t offset, ByteSpan out) override { return stream_.read(offset, out); }
+  Result<Bytes> groups() override { return stream_.groups(); }
+  Result<Bytes> leaves(std::uint64_t group) override { return stream_.leaves(group); }
+  Status delivered(ByteView relayed_receipt) override;
+  void failed(const Error& why) override;
+
+ private:
+  PostOffice& office_;
+  Shelf& shelf_;
+  HeldLetter letter_;
+  DeviceKey device_;
+  StreamFile stream_;
+};
+
+/// A letter that comes for somebody else, into a file on the shelf (relay).
+class PostOffice::HeldFile : public IncomingLetter {
+ public:
+  HeldFile(Shelf& shelf, HeldLetter letter, Room::Place place)
+      : shelf_(shelf), letter_(std::move(letter)), place_(std::move(place)) {}
+  ~HeldFile() override;
+
+  Status write(std::uint64_t index, ByteView block) override;
+  /// Hash list, fsync, its name on the shelf; the directory is the caller's to sync. Afterwards the
+  /// file is the shelf's, row or not.
+  [[nodiscard]] Status complete();
+  [[nodiscard]] const HeldLetter& letter() const { return letter_; }
+
+ private:
+  [[nodiscard]] Status open();
+  Shelf& shelf_;
+  HeldLetter letter_;
+  Room::Place place_;
+  std::filesystem::path path_;  // empty before the first block and once it was given away
+  Fd file_;                     // locked as long as this lives
+  std::vector<Digest> leaves_;
 };
 
 /// A letter that is being received into a partial file.
 class PostOffice::IncomingFile : public IncomingLetter {
  public:
-  IncomingFile(PostOffice& office, OpenedEnvelope opened, Room::Place place)
-      : office_(office), opened_(std::move(opened)), place_(std::move(place)) {}
+  /// `relayed`: it comes from a relay, which gets the receipt sealed.
+  IncomingFile(PostOffice& office, OpenedEnvelope opened, Room::Place place, bool relayed,
+               std::string network)
+      : office_(office),
+        opened_(std::move(opened)),
+        place_(std::move(place)),
+        is_relayed_(relayed),
+        network_(std::move(network)) {}
   ~IncomingFile() override;
 
   Status write(std::uint64_t index, ByteView block) override;
@@ -53,9 +122,10 @@ class PostOffice::IncomingFile : public IncomingLetter {
   /// holds.
   void keep() { committed_ = true; }
   void drop();
-  [[nodiscard]] Bytes receipt() const { return receipt_for(office_, opened_); }
+  [[nodiscard]] Bytes receipt() const { return receipt_for(office_, opened_, is_relayed_); }
   void announce() const;
-  [[nodiscard]] static Bytes receipt_for(PostOffice& office, const OpenedEnvelope& opened);
+  [[nodiscard]] static Bytes receipt_for(PostOffice& office, const OpenedEnvelope& opened,
+                                         bool relayed);
 
  private:
   [[nodiscard]] Status begin(ByteView block);
@@ -66,6 +136,8 @@ class PostOffice::IncomingFile : public IncomingLetter {
   PostOffice& office_;
   OpenedEnvelope opened_;
   Room::Place place_;
+  bool is_relayed_;
+  std::string network_;
   std::unique_ptr<Capsule> capsule_;
   std::unique_ptr<SealedFileWriter> writer_;
   std::string folder_;

@@ -298,6 +298,12 @@ void Queue::note_failure(const std::string& id, const std::string& why, std::uin
   (void)state_.set_progress(id, next);  // lost progress costs a retry, never mail
 }
 
+void Queue::note_words(const std::string& id, const std::string& why) {
+  Progress next = progress(id);
+  next.last_error = clean_line(why).substr(0, 512);
+  (void)state_.set_progress(id, next);
+}
+
 Progress Queue::progress(const std::string& id) {
   auto known = state_.progress(id);
   return known ? *known : Progress{};

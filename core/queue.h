@@ -82,6 +82,8 @@ class Queue {
   [[nodiscard]] Status finish(const Claim& claim, Ending ending, std::uint64_t now);
   /// Counts an attempt and sets the next one: jittered exponential backoff, 30 s to 6 h.
   void note_failure(const std::string& id, const std::string& why, std::uint64_t now);
+  /// Only the words, for what is no attempt to reach the recipient himself.
+  void note_words(const std::string& id, const std::string& why);
   [[nodiscard]] Progress progress(const std::string& id);
 
  private:

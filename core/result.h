@@ -29,7 +29,9 @@ enum class Code {
   kExists,            // would overwrite
   kCannotCreate,      // a file that cannot be created
   kIo,                // read, write, fsync or rename failed
-  kNoSpace,           // disk or quota full
+  kNoSpace,           // disk full
+  kQuota,             // as much as may be held for somebody is held already
+  kStampNeeded,       // the other side asks for a proof of work first (core/stamp.h)
   kDenied,            // permissions
   kWrongPassphrase,   // the passphrase does not open the key
   kLocked,            // a passphrase is needed and there is no way to ask for it

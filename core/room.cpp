@@ -4,6 +4,8 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <ctime>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,6 +20,9 @@ using Clock = std::chrono::steady_clock;
 // at again sooner when it seems full.
 constexpr std::chrono::seconds kCountAgain{60};
 constexpr std::chrono::seconds kCountAgainWhenFull{2};
+
+constexpr std::uint64_t kDay = 86400;          // seconds
+constexpr std::size_t kMaxNetworks = 10'000;   // remembered; more strangers have to wait
 
 std::uint64_t free_bytes(const fs::path& path) {
   struct statvfs info {};
@@ -37,11 +42,15 @@ struct Room::Place::Shared {
   std::uint64_t request_letters = 0;
   std::uint64_t coming_bytes = 0;  // on their way to .Requests
   std::uint64_t coming_letters = 0;
+  std::uint64_t today = 0;  // in .Requests, younger than a day when counted, and since
+  std::map<std::string, std::uint64_t> networks;  // letters since `day`
+  Clock::time_point day = Clock::now();
   std::optional<Clock::time_point> counted;
 
   void count_requests() {
     counted = Clock::now();
-    request_bytes = request_letters = 0;
+    request_bytes = request_letters = today = 0;
+    const auto now = static_cast<std::uint64_t>(std::max<std::int64_t>(0, time(nullptr)));
     const auto files = maildir.list(kRequests);
     if (!files) return;  // no such folder yet
     for (const MailFile& file : *files) {
@@ -49,7 +58,20 @@ struct Room::Place::Shared {
       if (lstat(file.path.c_str(), &info) != 0) continue;
       request_bytes += static_cast<std::uint64_t>(info.st_size);
       ++request_letters;
+      // When it came: ctime changes with flags.
+      if (static_cast<std::uint64_t>(info.st_mtim.tv_sec) + kDay > now) ++today;
     }
+  }
+  /// Nobody's letters may be all that there is room for today.
+  [[nodiscard]] bool is_too_much(const std::string& network) {
+    if (Clock::now() - day >= std::chrono::seconds(kDay)) {
+      day = Clock::now();
+      networks.clear();
+    }
+    if (today + coming_letters >= limits.request_daily) return true;
+    if (network.empty()) return false;
+    if (networks.size() >= kMaxNetworks && !networks.contains(network)) return true;
+    return networks[network] >= limits.request_network;
   }
   [[nodiscard]] bool fits(std::uint64_t size) const {
     return request_letters + coming_letters < limits.request_letters &&
@@ -83,10 +105,13 @@ Room::Place& Room::Place::operator=(Place&& other) noexcept {
   return *this;
 }
 
-Status Room::Place::enter_requests() {
+Status Room::Place::enter_requests(const std::string& network) {
   if (!shared_ || is_request_) return {};
   if (!shared_->admits(size_))
     return Error{Code::kNoSpace, "the recipient has no room for more mail from strangers"};
+  if (shared_->is_too_much(network))
+    return Error{Code::kTimeout, "later: too much mail from strangers today"};
+  if (!network.empty()) ++shared_->networks[network];
   is_request_ = true;
   shared_->coming_bytes += size_;
   ++shared_->coming_letters;
@@ -107,6 +132,7 @@ void Room::Place::keep() {
   if (!shared_ || !is_request_) return;
   shared_->request_bytes += size_;
   ++shared_->request_letters;
+  ++shared_->today;
 }
 
 void Room::Place::release() {

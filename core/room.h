@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "core/maildir.h"
 #include "core/result.h"
@@ -17,6 +18,8 @@ struct RoomLimits {
   std::uint64_t keep_free = std::uint64_t{64} << 20;     // bytes of disk left alone
   std::uint64_t request_bytes = std::uint64_t{1} << 30;  // in .Requests, with what is on its way
   std::uint64_t request_letters = 10'000;                // the same, counted
+  std::uint64_t request_daily = 1'000;    // letters in 24 hours, from all strangers
+  std::uint64_t request_network = 100;    // the same from one network, as long as this runs
 };
 
 class Room {
@@ -30,8 +33,9 @@ class Room {
     Place(Place&& other) noexcept = default;
     Place& operator=(Place&& other) noexcept;
     ~Place() { release(); }
-    /// Counts the letter among those of .Requests, once. kNoSpace.
-    [[nodiscard]] Status enter_requests();
+    /// Counts the letter among those of .Requests, once; `network` is where it comes from, empty when we
+    /// called. kNoSpace, or kTimeout when it is too many for today.
+    [[nodiscard]] Status enter_requests(const std::string& network = {});
     /// Before `bytes` are written: kNoSpace when the disk has become too full for the rest.
     [[nodiscard]] Status take(std::uint64_t bytes);
     /// The letter stays: it counts on among those of .Requests.

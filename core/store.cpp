@@ -36,13 +36,14 @@ Status write_new(const fs::path& path, ByteView bytes) {
   return sync_fd(fd->get(), path);
 }
 
-DeviceRecord first_record(const DeviceKeys& keys, std::uint64_t now) {
+DeviceRecord first_record(const DeviceKeys& keys, std::uint64_t stamp_bits, std::uint64_t now) {
   DeviceRecord record;
   record.identity = keys.identity;
   record.device = keys.device;
   record.transport = keys.transport_public;
   record.time = now;
   record.prekeys = {{keys.prekeys.front().key, keys.prekeys.front().created}};
+  record.stamp_bits = stamp_bits;
   random_bytes(record.stamp_nonce);
   return record;
 }
@@ -141,7 +142,7 @@ Result<IdentityKey> create_identity(const Paths& paths, const CreateOptions& opt
   roster.time = now.time;
   roster.devices = {device.device};
   const Card card{sign_roster(roster, identity.secret),
-                  {sign_record(first_record(device, now.time), device.signing)}};
+                  {sign_record(first_record(device, options.stamp_bits, now.time), device.signing)}};
 
   std::array<std::uint8_t, 8> suffix{};
   random_bytes(suffix);
@@ -305,18 +306,50 @@ Status Store::upkeep(const Now& now) {
   return publish_record(std::move(next));
 }
 
-Status Store::advertise(const std::vector<Endpoint>& endpoints, const Now& now) {
+Status Store::change_record(const std::function<void(DeviceRecord&)>& change, const Now& now) {
   const auto lock = lock_keys(paths_, kKeysWait);
   if (!lock) return lock.error();
   if (!*lock) return Error{Code::kBusy, "another process is changing the keys"};
   if (const auto fresh = refresh(); !fresh) return fresh.error();
   const DeviceRecord* current = card_.record_of(device_.device);
   if (current == nullptr) return Error{Code::kConfig, "this device is not on the identity's card"};
-  if (current->endpoints == endpoints) return {};
   DeviceRecord next = *current;
-  next.endpoints = endpoints;
+  change(next);
+  if (next == *current) return {};
   next.time = now.time;
   return publish_record(std::move(next));
+}
+
+Status Store::advertise(const std::vector<Endpoint>& endpoints, const Now& now) {
+  return change_record([&](DeviceRecord& record) { record.endpoints = endpoints; }, now);
+}
+
+Result<Shelf*> Store::shelf() {
+  if (!shelf_ && !Shelf::exists(paths_.root)) return nullptr;
+  return make_shelf();
+}
+
+Result<Deposits*> Store::deposits() {
+  if (!deposits_ && !Shelf::exists(paths_.root)) return nullptr;
+  return make_deposits();
+}
+
+Result<Shelf*> Store::make_shelf() {
+  if (!shelf_) {
+    auto shelf = Shelf::open(paths_.root);
+    if (!shelf) return shelf.error();
+    shelf_.emplace(std::move(*shelf));
+  }
+  return &*shelf_;
+}
+
+Result<Deposits*> Store::make_deposits() {
+  if (!deposits_) {
+    auto deposits = Deposits::open(paths_.root, device_.queue);
+    if (!deposits) return deposits.error();
+    deposits_.emplace(std::move(*deposits));
+  }
+  return &*deposits_;
 }
 
 Result<AgreeSecret> Store::unlock(const SecretBytes* passphrase) const {

@@ -2,20 +2,24 @@
 // directory:
 //
 //   keys/{identity,device,store,store.pub}   card   mail/   queue/   journal   state.db   seen.db
+//   relay.db   relay/   (once this node is a relay or uses one)
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/card.h"
+#include "core/deposits.h"
 #include "core/journal.h"
 #include "core/keys.h"
 #include "core/maildir.h"
 #include "core/queue.h"
 #include "core/result.h"
+#include "core/shelf.h"
 #include "core/state.h"
 
 namespace p2pmail::core {
@@ -36,6 +40,7 @@ struct CreateOptions {
   std::string name;                         // display name, may be empty
   const SecretBytes* passphrase = nullptr;  // null = keys in the open, at the user's word
   KdfCost cost;
+  std::uint64_t stamp_bits = 0;  // asked of strangers
 };
 /// A new identity, device and store. kExists when there is any key already. The directory of keys
 /// appears by one rename, so that an interrupted call leaves no half of an identity.
@@ -67,12 +72,23 @@ class Store {
   [[nodiscard]] Journal& journal() { return journal_; }
   [[nodiscard]] Queue& queue() { return queue_; }
 
+  /// What this node holds for others, and what relays hold of ours (relay.db): null as long as nobody
+  /// has ever made it. Owned by the store.
+  [[nodiscard]] Result<Shelf*> shelf();
+  [[nodiscard]] Result<Deposits*> deposits();
+  [[nodiscard]] Result<Shelf*> make_shelf();
+  [[nodiscard]] Result<Deposits*> make_deposits();
+
   /// Reads keys and card again when another process has replaced them. True when it has.
   [[nodiscard]] Result<bool> refresh();
   /// Prekey rotation and erasure (core/keys.h), then a new device record if one is due. Serialised
   /// between processes; a busy lock is not an error (somebody else does it).
   [[nodiscard]] Status upkeep(const Now& now);
-  /// Publishes these endpoints in a new device record; nothing happens when they are the current ones.
+  /// Publishes a new device record with what `change` makes of the current one; nothing happens when
+  /// that is the same.
+  [[nodiscard]] Status change_record(const std::function<void(DeviceRecord&)>& change,
+                                     const Now& now);
+  /// The same for these endpoints.
   [[nodiscard]] Status advertise(const std::vector<Endpoint>& endpoints, const Now& now);
   /// Opens keys/store. kLocked, kWrongPassphrase.
   [[nodiscard]] Result<AgreeSecret> unlock(const SecretBytes* passphrase) const;
@@ -89,6 +105,8 @@ class Store {
   State state_;
   Journal journal_;
   Queue queue_;
+  std::optional<Shelf> shelf_;
+  std::optional<Deposits> deposits_;
   Status recovered_;
   std::string stamp_;  // identity and mtime of key and card files, for refresh
 };

@@ -42,7 +42,7 @@ bool Pump::finished(const Session& session, Clock::time_point now) {
 Conversation::Conversation(Context& context, core::Mailbox& mailbox, const core::AgreeSecret& own,
                            Target target, std::chrono::milliseconds connect)
     : context_(context),
-      mailbox_(mailbox),
+      mailbox_(target.mailbox != nullptr ? *target.mailbox : mailbox),
       own_(own),
       target_(std::move(target)),
       connect_(connect) {}
@@ -65,7 +65,8 @@ void Conversation::add_to(Poller& poller) {
 bool Conversation::start_place(Clock::time_point now) {
   for (; place_ < target_.places.size(); ++place_) {
     const auto& place = target_.places[place_];
-    auto dealer = Dealer::connect(context_, place.endpoint, place.transport, &own_);
+    auto dealer = Dealer::connect(context_, place.endpoint, place.transport,
+                                  target_.nameless ? nullptr : &own_);
     if (dealer) {
       dealer_.emplace(std::move(*dealer));
       place_started_ = now;
@@ -83,6 +84,7 @@ void Conversation::start_session(Clock::time_point now) {
   options.transport = target_.places[place_].transport;
   options.expected = target_.identity;
   options.push = target_.push;
+  options.nameless = target_.nameless;
   options.last_chance = place_ + 1 == target_.places.size();
   session_.emplace(mailbox_, options, seconds_of(now));
   pump_ = Pump();

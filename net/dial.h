@@ -23,6 +23,9 @@ struct Target {
   std::optional<core::IdentityKey> identity;  // whom we expect there
   std::vector<Place> places;
   bool push = true;  // false: only fetch the card
+  /// Instead of dial's own; must outlive the conversation. A nameless one gets a one-time CURVE key.
+  core::Mailbox* mailbox = nullptr;
+  bool nameless = false;
 };
 
 struct DialOptions {

@@ -6,6 +6,7 @@
 #include "core/card.h"
 #include "core/cbor.h"
 #include "core/envelope.h"
+#include "core/mailbox.h"
 #include "core/receipt.h"
 #include "core/text.h"
 #include "core/tree.h"
@@ -28,7 +29,7 @@ struct VerbName {
   Verb verb;
   std::string_view name;
 };
-constexpr std::array<VerbName, 10> kVerbs = {{{Verb::kHello, "hello"},
+constexpr std::array<VerbName, 12> kVerbs = {{{Verb::kHello, "hello"},
                                               {Verb::kOffer, "offer"},
                                               {Verb::kTake, "take"},
                                               {Verb::kWant, "want"},
@@ -37,19 +38,23 @@ constexpr std::array<VerbName, 10> kVerbs = {{{Verb::kHello, "hello"},
                                               {Verb::kCredit, "credit"},
                                               {Verb::kStored, "stored"},
                                               {Verb::kError, "error"},
-                                              {Verb::kBye, "bye"}}};
+                                              {Verb::kBye, "bye"},
+                                              {Verb::kAsk, "ask"},
+                                              {Verb::kTold, "told"}}};
 
 struct KindName {
   Kind kind;
   std::string_view name;
   Code code;  // what the kind means to the side that is told
 };
-constexpr std::array<KindName, 9> kKinds = {
+constexpr std::array<KindName, 11> kKinds = {
     {{Kind::kUnknownPrekey, "unknown-prekey", Code::kUnknownPrekey},
      {Kind::kLater, "later", Code::kTimeout},
      {Kind::kRefused, "refused", Code::kRefused},
      {Kind::kTooLarge, "too-large", Code::kRefused},
      {Kind::kNoSpace, "no-space", Code::kNoSpace},
+     {Kind::kQuota, "quota", Code::kQuota},
+     {Kind::kStamp, "stamp", Code::kStampNeeded},
      {Kind::kForged, "forged", Code::kForged},
      {Kind::kMalformed, "malformed", Code::kMalformed},
      {Kind::kUnsupported, "unsupported", Code::kUnsupported},
@@ -89,6 +94,7 @@ void read_offer(MapReader& reader, Message& out) {
   out.size = reader.number("z", core::kMaxLetterSize);
   out.inlined = reader.boolean("i");
   out.envelope_size = reader.number("e", core::kMaxEnvelope);
+  if (reader.has("a")) out.admission = reader.bytes("a", 1, core::kMaxAdmission);
   if (out.size == 0 || out.envelope_size == 0) reader.fail("an empty letter or envelope");
   if (out.inlined && out.size > kMaxInline) reader.fail("too large for an offer");
 }
@@ -129,6 +135,8 @@ void read_fields(MapReader& reader, Message& out) {
     case Verb::kError: read_error(reader, out); break;
     case Verb::kTake:
     case Verb::kStored:
+    case Verb::kAsk:
+    case Verb::kTold:
     case Verb::kBye: break;
   }
 }
@@ -138,12 +146,14 @@ bool body_fits(const Message& message, std::uint64_t size) {
     return size >= low && size <= high;
   };
   switch (message.verb) {
-    case Verb::kHello: return between(1, core::kMaxCardSize);
+    case Verb::kHello: return between(0, core::kMaxCardSize);
     case Verb::kOffer:
       return size == message.envelope_size + (message.inlined ? message.size : 0);
     case Verb::kHashes: return between(1, kMaxListSize) && size % core::Digest::kSize == 0;
     case Verb::kBlock: return between(1, core::kBlockSize);
     case Verb::kStored: return between(1, core::kMaxReceipt);
+    case Verb::kAsk: return between(1, core::kMaxQuestion);
+    case Verb::kTold: return between(1, core::kMaxAnswer);
     case Verb::kError:
       return message.kind == Kind::kUnknownPrekey ? between(1, core::kMaxCardSize) : size == 0;
     case Verb::kTake:
@@ -168,6 +178,7 @@ core::Value head_of(const Message& message) {
       head["z"] = message.size;
       head["i"] = message.inlined;
       head["e"] = message.envelope_size;
+      if (!message.admission.empty()) head["a"] = core::binary(message.admission);
       break;
     case Verb::kWant:
     case Verb::kHashes: head["g"] = message.index; break;
@@ -179,6 +190,8 @@ core::Value head_of(const Message& message) {
       break;
     case Verb::kTake:
     case Verb::kStored:
+    case Verb::kAsk:
+    case Verb::kTold:
     case Verb::kBye: break;
   }
   return head;
@@ -227,6 +240,8 @@ Kind kind_of(Code code) {
     case Code::kLocked: return Kind::kLater;
     case Code::kRefused: return Kind::kRefused;
     case Code::kNoSpace: return Kind::kNoSpace;
+    case Code::kQuota: return Kind::kQuota;
+    case Code::kStampNeeded: return Kind::kStamp;
     case Code::kForged: return Kind::kForged;
     case Code::kMalformed: return Kind::kMalformed;
     case Code::kUnsupported: return Kind::kUnsupported;

@@ -2,9 +2,11 @@
 // one body frame (at most kMaxBody). Bytes only; no sockets.
 //
 //   verb "v"  other head fields                       body            meaning
-//   hello     "p" 1 (protocol), "c" credit            card            first from both sides, once
+//   hello     "p" 1 (protocol), "c" credit            card, or - of    first from both sides, once
+//                                                     a nameless dialer
 //   offer     "n", "r" root, "z" size, "i" bool       envelope, and with "i" the whole letter after it:
 //             "e" size of the envelope in the body
+//             "a" admission, may be missing
 //   take      "n"                                     -               send it (asked for hash lists first)
 //   want      "n", "g" group + 1, or 0 for groups     -               ask for a hash list
 //   hashes    "n", "g"                                concatenated    its answer
@@ -13,11 +15,13 @@
 //   stored    "n"                                     receipt         safely stored
 //   error     "n" (0 = the conversation), "k" kind, "t" text          a refusal; with kind
 //             "unknown-prekey" the body is the receiver's current card
+//   ask       "n"                                     question        about letters that a relay holds
+//   told      "n"                                     answer          its answer
 //   bye       -                                       -               I have nothing more to send
 //
-// "n" is the offer's number, chosen by the offerer, ascending from 1 in each direction.
-// Kinds: unknown-prekey, later, refused, too-large, no-space, forged, malformed, unsupported,
-// internal. Texts are at most 200 bytes and never shown uncleaned.
+// "n" is the number of the offer or question, chosen by its side, ascending from 1 in each direction.
+// Kinds: unknown-prekey, later, refused, too-large, no-space, quota, stamp, forged, malformed,
+// unsupported, internal. Texts are at most 200 bytes and never shown uncleaned.
 #pragma once
 
 #include <optional>
@@ -32,10 +36,12 @@ inline constexpr std::size_t kMaxHead = 1024;
 inline constexpr std::size_t kMaxInline = 64 * 1024;         // letter bytes inside an offer
 inline constexpr std::size_t kMaxBody = (1024 + 256) * 1024;  // a block, or envelope and letter
 
-enum class Verb { kHello, kOffer, kTake, kWant, kHashes, kBlock, kCredit, kStored, kError, kBye };
+enum class Verb {
+  kHello, kOffer, kTake, kWant, kHashes, kBlock, kCredit, kStored, kError, kBye, kAsk, kTold
+};
 enum class Kind {
-  kUnknownPrekey, kLater, kRefused, kTooLarge, kNoSpace, kForged, kMalformed, kUnsupported,
-  kInternal
+  kUnknownPrekey, kLater, kRefused, kTooLarge, kNoSpace, kQuota, kStamp, kForged, kMalformed,
+  kUnsupported, kInternal
 };
 
 /// One message. Fields that a verb does not use are zero and are not on the wire.
@@ -48,6 +54,7 @@ struct Message {
   std::uint64_t size = 0;      // offer
   bool inlined = false;        // offer
   std::uint64_t envelope_size = 0;  // offer
+  core::Bytes admission;       // offer; empty = none
   std::uint64_t index = 0;     // block "b", want/hashes "g"
   Kind kind = Kind::kInternal;  // error
   std::string text;            // error

@@ -195,7 +195,7 @@ bool Node::State::wake_talking(const core::IdentityKey& identity) {
     talking = true;
   }
   for (auto& one : dialed) {
-    if (one->finished() || one->identity() != identity) continue;
+    if (one->finished() || one->identity() != identity || one->target().nameless) continue;
     one->wake();
     talking = true;
   }
@@ -208,7 +208,12 @@ void Node::State::dial_due(const NodeHooks& hooks, Clock::time_point now) {
   last_due = now;
   if (!hooks.due) return;
   for (Target& target : hooks.due()) {
-    if (target.identity && wake_talking(*target.identity)) continue;
+    if (target.mailbox != nullptr) {
+      const auto same = [&target](const auto& one) { return one->target().mailbox == target.mailbox; };
+      if (std::ranges::any_of(dialed, same)) continue;
+    } else if (target.identity && wake_talking(*target.identity)) {
+      continue;
+    }
     if (dialed.size() >= kMaxDialed) continue;  // it will be due again
     dialed.push_back(
         std::make_unique<Conversation>(context, mailbox, own, std::move(target), kConnect));

@@ -18,7 +18,7 @@ void Session::say_hello() {
   Message hello;
   hello.verb = Verb::kHello;
   hello.credit = kMaxOpenOffers;
-  hello.body = mailbox_.card();
+  if (!options_.nameless) hello.body = mailbox_.card();
   control_.push_back(std::move(hello));
   hello_said_ = true;
 }
@@ -45,6 +45,8 @@ void Session::dispatch(Message& message) {
     case Verb::kCredit: return handle_credit(message);
     case Verb::kStored: return handle_stored(message);
     case Verb::kError: return handle_refusal(message);
+    case Verb::kAsk: return handle_ask(message);
+    case Verb::kTold: return handle_told(message);
     case Verb::kBye: return handle_bye();
     case Verb::kHello: return;  // answered above
   }
@@ -52,12 +54,18 @@ void Session::dispatch(Message& message) {
 
 void Session::handle_hello(const Message& message) {
   if (caller_) return violation("a second hello");
-  auto met = mailbox_.meet(options_.transport, message.body);
-  if (!met) return fail(met.error(), true);
-  if (options_.expected && met->identity != *options_.expected)
-    return fail(Error{Code::kForged, "another identity answers there"}, true);
-  caller_ = *met;
-  peer_card_ = message.body;
+  if (message.body.empty()) {
+    if (options_.role == Role::kDialer) return violation("a hello without a card");
+    caller_ = core::Caller{options_.transport, {}, {}};
+  } else {
+    auto met = mailbox_.meet(options_.transport, message.body);
+    if (!met) return fail(met.error(), true);
+    if (options_.expected && met->identity != *options_.expected)
+      return fail(Error{Code::kForged, "another identity answers there"}, true);
+    caller_ = *met;
+    peer_card_ = message.body;
+  }
+  caller_->network = options_.network;
   window_ = std::min<std::uint64_t>(kOfferWindow, message.credit);
   if (!hello_said_) say_hello();
   note(Event::Kind::kMet, {}, {});
@@ -104,6 +112,7 @@ void Session::fail(const Error& why, bool tell) {
   dropped_.clear();
   if (tell) control_.push_back(error_message(0, why));
   give_up_letters(why);
+  give_up_questions(why);
 }
 
 // Before meeting, nothing says that the letters are at fault: with another place to try they only
@@ -147,6 +156,7 @@ std::optional<Frames> Session::next() {
   }
   if (ended_) return std::nullopt;
   auto message = next_hashes();
+  if (!message && !ended_) message = next_question();
   if (!message && !ended_) message = next_offer();
   if (!message && !ended_) message = next_block();
   if (!message && !ended_ && may_say_bye()) message = make_bye();

@@ -4,7 +4,8 @@
 //   start -> hello out (+ offers, pipelined: the dialer does not wait for the hello)
 //   hello in -> met: card verified against the CURVE key -> our own offers out
 //   offer in -> consider: stored | error | take ... hashes ... blocks -> complete -> commit -> stored
-//   nothing left to send and every offer answered -> bye out;  bye in and bye out -> done
+//   questions out (ask), each answered once (told | error)
+//   nothing left to send and all answered -> bye out;  bye in and bye out -> done
 //
 // Small letters travel inside their offer, so one small mail costs one round trip after CURVE.
 // Large ones flow with credit (kBlockCredit blocks ahead), so that memory stays constant on both
@@ -51,6 +52,8 @@ class Session {
     core::TransportKey transport;
     std::optional<core::IdentityKey> expected;
     bool push = true;  // false: only meet (to get a card)
+    bool nameless = false;  // dialer: no card in our hello, so that nobody learns who we are
+    std::string network = {};  // listener: where the other side calls from (core/mailbox.h)
     /// False when the driver will try another place: an end before meeting then gives the claimed
     /// letters back instead of marking them failed.
     bool last_chance = true;
@@ -87,6 +90,7 @@ class Session {
  private:
   struct Sending;
   struct Receiving;
+  using Asked = std::map<std::uint64_t, std::unique_ptr<core::Question>>;
   /// What a bulk letter that we refused half-way may still have in flight.
   struct Dropped {
     std::uint64_t blocks = 0;
@@ -119,7 +123,14 @@ class Session {
   void handle_stored(const Message& message);
   void handle_refusal(const Message& message);
   void give_up(std::unique_ptr<Sending> sending, const core::Error& why, Event::Kind kind);
+  void offer_stamped(std::unique_ptr<Sending> sending);
   [[nodiscard]] bool offer_again(std::unique_ptr<Sending>& sending, const Message& message);
+
+  // net/session_ask.cpp: questions, of both sides.
+  [[nodiscard]] std::optional<Message> next_question();
+  void handle_ask(const Message& message);
+  void handle_told(const Message& message);
+  void give_up_questions(const core::Error& why);
 
   // net/session_receive.cpp: theirs.
   void handle_offer(const Message& message);
@@ -159,10 +170,13 @@ class Session {
   std::uint64_t window_ = kOfferWindow;
   std::uint64_t inline_in_flight_ = 0;  // bytes
   bool exhausted_ = false;              // the mailbox had nothing more when we last asked
+  bool questions_taken_ = false;
+  std::deque<std::unique_ptr<core::Question>> questions_;  // not asked yet
+  Asked asked_;                                            // not answered yet
 
   std::map<std::uint64_t, std::unique_ptr<Receiving>> receiving_;  // not answered
   std::map<std::uint64_t, Dropped> dropped_;
-  std::uint64_t last_offer_ = 0;   // the highest number that the other side used
+  std::uint64_t last_number_ = 0;  // the highest number that the other side used
   std::uint64_t in_transfer_ = 0;  // the number of the bulk letter whose blocks come, or 0
   std::size_t needless_ = 0;  // offers refused, or of letters we have
   std::size_t ready_ = 0;  // complete, waiting for flush

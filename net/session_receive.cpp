@@ -29,14 +29,14 @@ void Session::count_needless_offer() {
 
 void Session::handle_offer(const Message& message) {
   if (bye_heard_) return violation("an offer after bye");
-  if (message.number <= last_offer_) return violation("offer numbers do not ascend");
+  if (message.number <= last_number_) return violation("numbers do not ascend");
   if (receiving_.size() >= kMaxOpenOffers) return violation("too many open offers");
-  last_offer_ = message.number;
+  last_number_ = message.number;
   if (on_its_way(message.root))
     return refuse(message.number, Error{Code::kBusy, "this letter is on its way already"});
   if (ended_) return;
   const auto envelope = core::ByteView(message.body).first(message.envelope_size);
-  auto considered = mailbox_.consider(*caller_, envelope);
+  auto considered = mailbox_.consider(*caller_, envelope, message.admission);
   if (!considered) return refuse(message.number, considered.error());
   if (auto* stored = std::get_if<core::StoredAlready>(&*considered)) {
     answer(message.number, {}, std::move(stored->receipt));

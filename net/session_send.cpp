@@ -47,7 +47,12 @@ core::Result<Message> Session::make_offer(Sending& sending) {
   if (!envelope) return envelope.error();
   if (envelope->empty() || envelope->size() > core::kMaxEnvelope)
     return Error{Code::kBug, "an envelope of an impossible size"};
+  auto admission = sending.letter->admission();
+  if (!admission) return admission.error();
+  if (admission->size() > core::kMaxAdmission)
+    return Error{Code::kBug, "an admission of an impossible size"};
   Message offer;
+  offer.admission = std::move(*admission);
   offer.verb = Verb::kOffer;
   offer.root = sending.root;
   offer.size = sending.size;
@@ -63,7 +68,9 @@ core::Result<Message> Session::make_offer(Sending& sending) {
 }
 
 std::optional<Message> Session::next_offer() {
-  const bool aimed = caller_ || (options_.role == Role::kDialer && options_.expected);
+  // A nameless caller can only give: there is nothing that could be for him.
+  const bool aimed = caller_ ? options_.role == Role::kDialer || !caller_->is_nobody()
+                             : options_.role == Role::kDialer && options_.expected;
   if (!options_.push || bye_said_ || !aimed) return std::nullopt;
   while (sending_.size() < window_) {
     if (waiting_.empty() && (exhausted_ || !claim())) {
@@ -134,8 +141,9 @@ std::optional<Message> Session::next_block() {
 }
 
 bool Session::may_say_bye() const {
-  return caller_ && !bye_said_ && sending_.empty() && waiting_.empty() &&
-         (exhausted_ || !options_.push);
+  if (!caller_ || bye_said_ || !sending_.empty() || !waiting_.empty()) return false;
+  if (!asked_.empty() || !questions_.empty() || !questions_taken_) return false;
+  return exhausted_ || !options_.push || caller_->is_nobody();
 }
 
 void Session::handle_take(const Message& message) {
@@ -177,16 +185,24 @@ void Session::handle_stored(const Message& message) {
   if (sending->inlined()) inline_in_flight_ -= sending->size;
   if (auto status = sending->letter->delivered(message.body); !status)
     return give_up(std::move(sending), status.error(), Event::Kind::kFailed);
+  if (sending->letter->has_twin()) wake();
   note(Event::Kind::kDelivered, sending->root, {});
 }
 
 void Session::handle_refusal(const Message& message) {
   const auto found = sending_.find(message.number);
-  if (found == sending_.end()) return violation("refuses what was not offered");
+  if (found == sending_.end()) {
+    const auto question = asked_.find(message.number);
+    if (question == asked_.end()) return violation("refuses what was not offered");
+    question->second->answered(error_of(message.kind, message.text));
+    asked_.erase(question);
+    return;
+  }
   auto sending = std::move(found->second);
   sending_.erase(found);
   if (sending->inlined()) inline_in_flight_ -= sending->size;
   if (message.kind == Kind::kUnknownPrekey && offer_again(sending, message)) return;
+  if (message.kind == Kind::kStamp) return offer_stamped(std::move(sending));
   give_up(std::move(sending), error_of(message.kind, message.text), Event::Kind::kRefused);
 }
 
@@ -201,6 +217,15 @@ bool Session::offer_again(std::unique_ptr<Sending>& sending, const Message& mess
   sending->want.reset();
   waiting_.push_front(std::move(sending));
   return true;
+}
+
+void Session::offer_stamped(std::unique_ptr<Sending> sending) {
+  if (const auto stamped = sending->letter->add_stamp(); !stamped)
+    return give_up(std::move(sending), stamped.error(), Event::Kind::kRefused);
+  sending->taken = false;
+  sending->credit = sending->block = 0;
+  sending->want.reset();
+  waiting_.push_front(std::move(sending));
 }
 
 void Session::give_up(std::unique_ptr<Sending> sending, const Error& why, Event::Kind kind) {

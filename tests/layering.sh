@@ -20,7 +20,8 @@ violations() (
   includes CLI/ 'cmd/[^:]*\.cpp'
   includes zmq 'net/socket.cpp'
   includes sodium 'core/crypto.cpp' 'core/secret.cpp'
-  includes sqlite3 'core/state.cpp'
+  includes sqlite3 'core/sqlite.h'
+  includes core/sqlite.h 'core/state.cpp' 'core/shelf.cpp' 'core/deposits.cpp'
   includes gmime 'core/mime[^:]*'
   includes glib 'core/mime[^:]*' 'core/fold.cpp'
   includes qrencode 'cmd/qr.cpp'
@@ -57,6 +58,7 @@ cmd/x.cpp #include <zmq.hpp>
 net/x.cpp #include <sodium.h>
 core/x.cpp #include <sodium/crypto_sign.h>
 core/x.cpp #include <sqlite3.h>
+core/x.cpp #include "core/sqlite.h"
 cmd/x.cpp #include <sqlite3.h>
 core/x.cpp #include <gmime/gmime.h>
 cmd/x.cpp #include <glib.h>

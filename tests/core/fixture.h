@@ -149,7 +149,7 @@ inline std::size_t carry(Person& from, Person& to) {
   for (auto& letter : sender.outgoing(them, 1000)) {
     const auto envelope = letter->envelope();
     EXPECT_TRUE(envelope) << envelope.error().context;
-    auto considered = receiver.consider(us, *envelope);
+    auto considered = receiver.consider(us, *envelope, {});
     if (!considered) {
       letter->failed(considered.error());
       continue;

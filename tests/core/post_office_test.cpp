@@ -81,7 +81,7 @@ TEST_F(PostOfficeTest, AcceptsALetterOnceAndAnswersEveryTime) {
                           alice_.store->device().device};
   for (int round = 0; round < 3; ++round) {
     const auto envelope = letters[0]->envelope();
-    auto considered = receiver.consider(from_alice, *envelope);
+    auto considered = receiver.consider(from_alice, *envelope, {});
     ASSERT_TRUE(considered);
     EXPECT_EQ(std::holds_alternative<StoredAlready>(*considered), round > 0);
     auto* take = std::get_if<TakeIt>(&*considered);
@@ -108,7 +108,7 @@ TEST_F(PostOfficeTest, AcceptsOneOfTwoCopiesThatArriveTogether) {
   Bytes block(letters[0]->size());
   ASSERT_TRUE(letters[0]->read(0, block));
   for (int copy = 0; copy < 2; ++copy) {
-    auto considered = receiver.consider(from_alice, *letters[0]->envelope());
+    auto considered = receiver.consider(from_alice, *letters[0]->envelope(), {});
     auto* take = std::get_if<TakeIt>(&*considered);
     ASSERT_NE(take, nullptr);
     ASSERT_TRUE(take->letter->write(0, block));
@@ -128,7 +128,7 @@ TEST_F(PostOfficeTest, DiscardsALetterThatNeverBecameComplete) {
     auto receiver = bob_.office();
     auto considered = receiver.consider({alice_.store->device().transport_public,
                                          alice_.store->identity(), alice_.store->device().device},
-                                        *letters[0]->envelope());
+                                        *letters[0]->envelope(), {});
     Bytes block(letters[0]->size());
     ASSERT_TRUE(letters[0]->read(0, block));
     ASSERT_TRUE(std::get<TakeIt>(*considered).letter->write(0, block));
@@ -146,7 +146,7 @@ TEST_F(PostOfficeTest, SignsNoReceiptForALetterWhoseFileWasRemoved) {
   Bytes block(letters[0]->size());
   ASSERT_TRUE(letters[0]->read(0, block));
   for (const bool removed : {true, false}) {
-    auto considered = receiver.consider(alice_.caller(), *letters[0]->envelope());
+    auto considered = receiver.consider(alice_.caller(), *letters[0]->envelope(), {});
     auto* take = std::get_if<TakeIt>(&*considered);
     ASSERT_NE(take, nullptr);
     ASSERT_TRUE(take->letter->write(0, block));
@@ -195,7 +195,7 @@ TEST_F(PostOfficeTest, GivesStrangersABudget) {
   options.room.request_letters = 2;
   PostOffice receiver(*bob_.store, options);
   const auto offer = [&](std::size_t i) {
-    return receiver.consider(alice_.caller(), *letters[i]->envelope());
+    return receiver.consider(alice_.caller(), *letters[i]->envelope(), {});
   };
   auto one = offer(0);
   ASSERT_TRUE(one);
@@ -208,9 +208,9 @@ TEST_F(PostOfficeTest, GivesStrangersABudget) {
   options.room.request_letters = 10'000;
   options.room.request_bytes = letters[0]->size() * 2 - 1;
   PostOffice narrow(*bob_.store, options);
-  const auto first = narrow.consider(alice_.caller(), *letters[0]->envelope());
+  const auto first = narrow.consider(alice_.caller(), *letters[0]->envelope(), {});
   ASSERT_TRUE(first);
-  EXPECT_EQ(narrow.consider(alice_.caller(), *letters[1]->envelope()).error().code, Code::kNoSpace);
+  EXPECT_EQ(narrow.consider(alice_.caller(), *letters[1]->envelope(), {}).error().code, Code::kNoSpace);
 }
 
 TEST_F(PostOfficeTest, CountsWhatLiesInRequests) {
@@ -223,9 +223,9 @@ TEST_F(PostOfficeTest, CountsWhatLiesInRequests) {
   PostOffice::Options options;
   options.room.request_letters = 1;
   PostOffice receiver(*bob_.store, options);
-  EXPECT_FALSE(receiver.consider(alice_.caller(), *letters[0]->envelope()));
+  EXPECT_FALSE(receiver.consider(alice_.caller(), *letters[0]->envelope(), {}));
   bob_.knows(alice_);
-  EXPECT_TRUE(receiver.consider(alice_.caller(), *letters[0]->envelope()));
+  EXPECT_TRUE(receiver.consider(alice_.caller(), *letters[0]->envelope(), {}));
 }
 
 TEST_F(PostOfficeTest, NeverShowsAFalseFromAsGenuine) {

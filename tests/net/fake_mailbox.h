@@ -88,7 +88,8 @@ class FakeMailbox : public core::Mailbox {
   std::vector<std::unique_ptr<core::OutgoingLetter>> outgoing(const core::Caller& caller,
                                                               std::size_t max) override;
   core::Result<core::Considered> consider(const core::Caller& caller,
-                                          core::ByteView envelope) override;
+                                          core::ByteView envelope,
+                                          core::ByteView admission) override;
   std::vector<core::Result<core::Bytes>> commit(
       std::vector<std::unique_ptr<core::IncomingLetter>> incoming) override;
 
@@ -199,7 +200,8 @@ inline std::vector<std::unique_ptr<core::OutgoingLetter>> FakeMailbox::outgoing(
 }
 
 inline core::Result<core::Considered> FakeMailbox::consider(const core::Caller&,
-                                                            core::ByteView envelope) {
+                                                            core::ByteView envelope,
+                                                            core::ByteView) {
   ++considered;
   if (envelope.size() < 41) return core::Error{core::Code::kMalformed, "not an envelope"};
   if (envelope[0] != version) return core::Error{core::Code::kUnknownPrekey, "an old prekey"};

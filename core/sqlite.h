@@ -1,0 +1,130 @@
+// SQLite behind two small types; private to the sources of core/state.h, core/shelf.h and
+// core/deposits.h, the only ones that see SQLite. Every wait for a lock is bounded (5 seconds).
+#pragma once
+
+#include <sqlite3.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/bytes.h"
+#include "core/result.h"
+
+namespace p2pmail::core::sqlite {
+
+inline constexpr int kBusyMilliseconds = 5000;
+
+struct DbCloser {
+  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+};
+using Db = std::unique_ptr<sqlite3, DbCloser>;
+
+inline Error db_error(sqlite3* db, const std::string& name) {
+  const int code = sqlite3_errcode(db) & 0xff;
+  const std::string why = name + ": " + sqlite3_errmsg(db);
+  switch (code) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return {Code::kBusy, why};
+    case SQLITE_FULL: return {Code::kNoSpace, why};
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return {Code::kMalformed, name + ": the database is damaged"};
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_READONLY: return {Code::kDenied, why};
+    default: return {Code::kIo, why};
+  }
+}
+
+/// One prepared statement; `db` and `name` must outlive it; parameters are bound in order, columns read in order.
+class Query {
+ public:
+  Query(sqlite3* db, const std::string& name, const char* sql) : db_(db), name_(name) {
+    ok_ = sqlite3_prepare_v2(db, sql, -1, &statement_, nullptr) == SQLITE_OK;
+  }
+  ~Query() { sqlite3_finalize(statement_); }
+  Query(const Query&) = delete;
+  Query& operator=(const Query&) = delete;
+
+  Query& bind(ByteView bytes) {
+    if (ok_)
+      ok_ = sqlite3_bind_blob64(statement_, ++parameter_,
+                                bytes.empty() ? "" : static_cast<const void*>(bytes.data()),
+                                bytes.size(), SQLITE_TRANSIENT) == SQLITE_OK;
+    return *this;
+  }
+  Query& bind(std::string_view text) {
+    if (ok_)
+      ok_ = sqlite3_bind_text64(statement_, ++parameter_, text.data(), text.size(),
+                                SQLITE_TRANSIENT, SQLITE_UTF8) == SQLITE_OK;
+    return *this;
+  }
+  Query& bind(std::uint64_t number) {
+    if (ok_)
+      ok_ = sqlite3_bind_int64(statement_, ++parameter_, static_cast<sqlite3_int64>(number)) ==
+            SQLITE_OK;
+    return *this;
+  }
+  /// True when there is a row.
+  Result<bool> step() {
+    if (!ok_) return db_error(db_, name_);
+    const int code = sqlite3_step(statement_);
+    if (code == SQLITE_ROW) return true;
+    if (code == SQLITE_DONE) return false;
+    return db_error(db_, name_);
+  }
+  Status run() {
+    const auto row = step();
+    return row ? Status{} : Status{row.error()};
+  }
+  [[nodiscard]] Bytes blob(int column) const {
+    const auto* data = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column));
+    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+    return data == nullptr ? Bytes{} : Bytes(data, data + size);
+  }
+  [[nodiscard]] std::string text(int column) const {
+    const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+    return data == nullptr ? std::string{} : std::string(data, size);
+  }
+  [[nodiscard]] std::uint64_t number(int column) const {
+    return static_cast<std::uint64_t>(sqlite3_column_int64(statement_, column));
+  }
+
+ private:
+  sqlite3* db_;
+  const std::string& name_;
+  sqlite3_stmt* statement_ = nullptr;
+  int parameter_ = 0;
+  bool ok_ = false;
+};
+
+inline Result<Db> open_db(const std::string& path, const char* schema) {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &raw,
+                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  Db db(raw);
+  if (raw == nullptr) return Error{Code::kIo, path + ": out of memory"};
+  if (code != SQLITE_OK) return db_error(raw, path);
+  sqlite3_busy_timeout(raw, kBusyMilliseconds);
+  // The log and its shared memory stay when the last process closes: to make them anew takes space,
+  // and on a full disk one must still be able to read mail and to remove it.
+  int persist = 1;
+  (void)sqlite3_file_control(raw, nullptr, SQLITE_FCNTL_PERSIST_WAL, &persist);
+  if (sqlite3_exec(raw, schema, nullptr, nullptr, nullptr) != SQLITE_OK)
+    return db_error(raw, path);
+  return db;
+}
+
+/// All changes that `work` makes, or none when it answers an error. One inside another is part of
+/// the outer one. IMMEDIATE: two processes must not both start from what only one may change.
+inline Status together(sqlite3* db, const std::string& name, const std::function<Status()>& work) {
+  if (sqlite3_get_autocommit(db) == 0) return work();
+  if (const auto begun = Query(db, name, "BEGIN IMMEDIATE").run(); !begun) return begun;
+  const auto done = work();
+  const auto ended = Query(db, name, done ? "COMMIT" : "ROLLBACK").run();
+  return done ? ended : done;
+}
+
+}  // namespace p2pmail::core::sqlite

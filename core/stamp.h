@@ -1,0 +1,45 @@
+// Stamps: a proof of work that makes mail to many strangers costly (hashcash, Back 2002, with
+// personalised BLAKE2b). A stamp is a number such that
+//
+//   BLAKE2b-256 ("p2pmail/stamp") of recipient's identity (32), root (32), nonce (16), number (8,
+//   big-endian)
+//
+// begins with as many zero bits as the recipient's device record asks for (core/card.h: stamp bits
+// and nonce). It is good for one letter to one recipient, checked with one hash.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <functional>
+#include <optional>
+
+#include "core/bytes.h"
+#include "core/result.h"
+
+namespace p2pmail::core {
+
+inline constexpr std::uint64_t kMaxStampBits = 40;  // a card asks for no more (core/card.h)
+
+struct StampTarget {
+  IdentityKey recipient;
+  Root root;
+  std::array<std::uint8_t, 16> nonce{};
+};
+
+[[nodiscard]] bool stamp_fits(const StampTarget& target, std::uint64_t stamp, std::uint64_t bits);
+/// Searches, 2^bits hashes on average. `go_on` is asked every few milliseconds; nullopt when it says no.
+[[nodiscard]] std::optional<std::uint64_t> make_stamp(const StampTarget& target, std::uint64_t bits,
+                                                      const std::function<bool()>& go_on);
+
+/// How much work a sender is ready for.
+struct StampWork {
+  std::uint64_t max_bits = 22;      // about a second
+  std::chrono::seconds limit{20};   // of searching: the other side waits 30 for us
+  std::function<void(const IdentityKey&, std::uint64_t bits)> on_work;  // before searching
+  std::function<bool()> stopped;                                        // the user has pressed ^C
+};
+/// kRefused when `bits` are more than that, kTimeout when it was stopped or took too long.
+[[nodiscard]] Result<std::uint64_t> stamp_for(const StampTarget& target, std::uint64_t bits,
+                                              const StampWork& work);
+
+}  // namespace p2pmail::core
