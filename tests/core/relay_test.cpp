@@ -74,7 +74,9 @@ class RelayTest : public ::testing::Test {
     EXPECT_EQ(letters.size(), 1U);
     PostOffice carols = carol_.office();
     auto held = carry(*letters[0], carols, Caller{});
-    if (held) EXPECT_TRUE(letters[0]->delivered(*held));
+    if (held) {
+      EXPECT_TRUE(letters[0]->delivered(*held));
+    }
     return held;
   }
   /// Bob collects what carol holds; how many letters.
@@ -85,14 +87,17 @@ class RelayTest : public ::testing::Test {
     for (auto& letter : letters) {
       const auto receipt = carry(*letter, bobs, carol_.caller());
       EXPECT_TRUE(receipt) << receipt.error().context;
-      if (receipt) EXPECT_TRUE(letter->delivered(*receipt));
+      if (receipt) {
+        EXPECT_TRUE(letter->delivered(*receipt));
+      }
     }
     return letters.size();
   }
   /// Alice asks carol about everything that lies there.
   void ask() {
     Errand to_carol = errand();
-    for (auto& record : *(*alice_.store->make_deposits())->all())
+    auto records = (*alice_.store->make_deposits())->all();
+    for (auto& record : *records)
       to_carol.ask(claim(), std::move(record));
     PostOffice carols = carol_.office();
     for (auto& question : to_carol.questions(carol_.caller()))
@@ -236,7 +241,8 @@ TEST_F(RelayTest, AForgedReceiptProvesNothing) {
   queue_a_letter();
   ASSERT_TRUE(leave());
   Errand to_carol = errand();
-  for (auto& record : *(*alice_.store->make_deposits())->all()) {
+  auto records = (*alice_.store->make_deposits())->all();
+  for (auto& record : *records) {
     // Carol knows neither the key nor anything to sign: the best she can do is somebody else's.
     Receipt receipt;
     const Bytes sealed = encode_relayed_receipt(

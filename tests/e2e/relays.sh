@@ -53,7 +53,7 @@ as alice fetch
 as alice queue --json | grep -q bob && die "alice does not know: $(as alice queue)"
 as alice queue show Sent/@ | grep -q 'bob  delivered' || die "$(as alice queue show Sent/@)"
 as dave fetch
-[ "$(count_mail dave .)" = 1 ] || die "dave has $(count_mail dave .) messages"
+[ "$(count_mail dave .Requests)" = 1 ] || die "dave, who does not know alice, has $(count_mail dave .Requests) messages"
 as alice fetch
 queue_is_empty alice || die "$(as alice queue)"
 [ -z "$(find carol/relay -type f)" ] || die "left on the shelf: $(ls carol/relay)"
@@ -81,7 +81,8 @@ as alice queue --json | grep -q '"state":"relayed"' || die "it was not left ther
 node bob
 until_true 20 has_mail bob . 3 || die "bob's node did not collect"
 stop "$pid"
-as bob card -o bob.card
+as alice fetch
+queue_is_empty alice || die "$(as alice queue)"
 node alice
 echo 'from a node' | as alice send --no-push -s Node bob
 relayed() { as alice queue --json | grep -q '"state":"relayed"'; }
