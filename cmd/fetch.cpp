@@ -48,7 +48,7 @@ Result<std::vector<core::Peer>> chosen_peers(Env& env, const std::vector<std::st
 
 /// Entries that had their turn now: their queue's backoff has to know.
 Result<std::vector<core::QueueEntry>> queued(core::Store& store) {
-  std::vector<std::string> damaged;
+  std::vector<core::DamagedEntry> damaged;
   auto entries = store.queue().list(&damaged);
   if (!entries) return entries;
   if (auto whole = check_damage(damaged); !whole) return whole.error();
@@ -111,8 +111,13 @@ Status run_fetch(Env& env, const Options& options) {
       targets.push_back(std::move(target));
     }
   }
+  // Before the exchange: what an interrupted run has given up is not offered any more. A notice that
+  // cannot be made (a full disk) is told at the end, and keeps no mail waiting.
+  const auto tended =
+      tend_queue(env, [&](const core::NewMail& mail) { announce(env, *names, mail); });
   // An interrupted delivery that could not be finished is told, and keeps no other mail waiting.
   if (auto exchanged = exchange(env, *names, targets, total); !exchanged) return exchanged;
+  if (!tended) return tended;
   return env.store().recovered();
 }
 

@@ -1,6 +1,7 @@
 // What a conversation may do with a queue entry.
 #include <fcntl.h>
 
+#include "core/notice.h"
 #include "core/post_office_letters.h"
 #include "core/receipt.h"
 
@@ -76,6 +77,11 @@ Status PostOffice::Outgoing::delivered(ByteView bytes) {
     return Error{Code::kForged, "a receipt that is not for this letter"};
   if (const auto done = store.queue().finish(claim_, Ending::kDelivered, office_.options_.clocks().time);
       !done) return done;
+  // What this cannot do now, the queue's upkeep does later.
+  if (claim_.entry.notify)
+    (void)end_with_notice(store, claim_, Ending::kDelivered,
+                          {office_.options_.policy, office_.options_.on_mail},
+                          office_.options_.clocks().time);
   office_.delivered_.insert(claim_.entry.id);
   return {};
 }
@@ -83,7 +89,8 @@ Status PostOffice::Outgoing::delivered(ByteView bytes) {
 void PostOffice::Outgoing::failed(const Error& why) {
   if (why.code != Code::kUnavailable)
     office_.refused_[claim_.entry.id] = std::chrono::steady_clock::now();
-  office_.store_.queue().note_failure(claim_.entry.id, why.context, office_.options_.clocks().time);
+  office_.store_.queue().note_failure(claim_.entry.id, why, office_.options_.clocks().time,
+                                      office_.options_.backoff);
 }
 
 Result<std::vector<Digest>> PostOffice::Outgoing::leaf_list(std::uint64_t group) {

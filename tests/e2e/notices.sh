@@ -1,0 +1,171 @@
+#!/bin/sh
+# Letters that end: expired, failed to be delivered, delivered with a wish to know. What the sender is told
+# is a delivery status notification that Python's email package and `show` read, comes once although the
+# program is killed again and again, and needs no passphrase. The clocks are moved by a small library in
+# front of libc's clock_gettime.
+. "$(dirname "$0")/lib.sh"
+cc=$(command -v cc || command -v gcc || command -v clang) || skip "no C compiler"
+
+cat >clock.c <<'C'
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+static long long seconds(const char *name) {
+  const char *text = getenv(name);
+  return text ? atoll(text) : 0;
+}
+int clock_gettime(clockid_t clock, struct timespec *at) {
+  long done = syscall(SYS_clock_gettime, clock, at);
+  if (done == 0 && clock == CLOCK_REALTIME) at->tv_sec += seconds("TEST_WALL");
+  if (done == 0 && clock == CLOCK_BOOTTIME) at->tv_sec += seconds("TEST_BOOT");
+  return (int)done;
+}
+C
+"$cc" -shared -fPIC -O1 -o clock.so clock.c
+LD_PRELOAD=$work/clock.so TEST_WALL=0 "$P2PMAIL" --version >/dev/null 2>&1 || skip "the library cannot be put in front"
+# later DAYS HOURS-OF-BOOT COMMAND...
+later() {
+  wall=$(($1 * 86400)) boot=$(($2 * 3600))
+  shift 2
+  env LD_PRELOAD="$work/clock.so" TEST_WALL="$wall" TEST_BOOT="$boot" P2PMAIL_HOME="$work/alice" "$P2PMAIL" "$@"
+}
+# told SUBJECT: the id of the message in the inbox with this subject.
+told() { as alice ls --json --passphrase-file secret | sed -n "s/.*\"id\":\"\([0-9a-f]*\)\".*\"subject\":\"$1\".*/\1/p"; }
+state_of() { as alice queue show "$1" --json | sed -n 's/.*"state":"\([^"]*\)".*/\1/p'; }
+
+echo secret >secret
+as alice keygen --name 'Alice Ärger' --kdf-fast --passphrase-file secret >/dev/null
+person bob
+person eve
+befriend alice bob
+befriend alice eve
+
+# Expiry: 30 days, seen twice with an hour between; not by a clock that jumps.
+echo body | as alice send -s 'Grüße an eve' -b bob eve
+as alice queue --json | grep -q '"expires":' || die "the queue does not say when it expires"
+as alice queue | grep -q 'expires 20' || die "nor in words: $(as alice queue)"
+[ "$(as alice queue --json | wc -l)" = 2 ] || die "not two entries"
+later 400 1000 queue --json | grep -q eve || die "one look was enough"
+as alice queue --json | grep -q eve
+later 400 1003 fetch -q
+[ "$(as alice queue --json | wc -l)" = 2 ] || die "a clock that jumps gave it up"
+[ "$(count_mail alice .)" = 0 ] || die "a notice although nothing has ended"
+later 31 2000 queue >/dev/null
+later 31 2002 queue --json >out
+[ ! -s out ] || die "still queued: $(cat out)"
+[ "$(count_mail alice .)" = 2 ] || die "not one notice for each recipient: $(count_mail alice .)"
+[ -z "$(ls alice/queue)" ] || die "left in the queue: $(ls alice/queue)"
+[ "$(count_mail alice .Sent)" = 1 ] || die "notices in Sent"
+[ "$(state_of Sent/@ | sort -u)" = expired ] || die "queue show: $(as alice queue show Sent/@)"
+as alice ls Sent --json --passphrase-file secret | grep -q '"delivery":"expired"' || die "ls does not say it"
+as alice ls Sent --passphrase-file secret | grep -q ' E ' || die "no E: $(as alice ls Sent --passphrase-file secret)"
+! grep -rl 'Grüße\|an eve' alice/mail alice/queue alice/state.db alice/seen.db || die "the subject is on the disk"
+later 31 2004 fetch -q
+[ "$(count_mail alice .)" = 2 ] || die "a notice twice"
+
+# What the notice says.
+as alice ls --passphrase-file secret >listed
+[ "$(grep -c 'N .*me .*Not delivered: Grüße an eve' listed)" = 2 ] || die "ls: $(cat listed)"
+as alice show --passphrase-file secret @ >shown
+grep -q '^Signed: me' shown || die "not shown as our own: $(cat shown)"
+grep -q 'could not be delivered to' shown || die "no words: $(cat shown)"
+as alice show --json --passphrase-file secret @ | grep -q '"genuine":true' || die "not genuine"
+as alice show --raw --passphrase-file secret Sent/@ >original
+for n in @ @~1; do as alice show --raw --passphrase-file secret $n >"notice$n"; done
+cat >check.py <<'PYTHON'
+import email, email.policy, sys
+
+def header_blocks(message, kind):
+    return [p for p in message.walk() if p.get_content_type() == kind]
+
+original = email.message_from_binary_file(open(sys.argv[1], "rb"), policy=email.policy.default)
+seen = set()
+for name in sys.argv[3:]:
+    m = email.message_from_binary_file(open(name, "rb"), policy=email.policy.default)
+    assert not m.defects, m.defects
+    assert m.get_content_type() == "multipart/report" and m.get_param("report-type") == "delivery-status"
+    assert "Mail delivery" in m["From"] and m["Auto-Submitted"] == "auto-replied"
+    assert original["Message-ID"] in m["References"], m["References"]
+    assert m["In-Reply-To"] == original["Message-ID"]
+    text, status, headers = m.get_payload()
+    assert text.get_content_type() == "text/plain" and original["Subject"] in text.get_content()
+    about, recipient = status.get_payload()
+    assert about["Reporting-MTA"].startswith("x-p2pmail; "), about.items()
+    assert about["Arrival-Date"] and len(about["Original-Envelope-Id"]) == 40
+    kind, address = recipient["Final-Recipient"].split("; ")
+    assert kind == "rfc822" and address.endswith(".p2pmail.alt")
+    seen.add(address)
+    want = sys.argv[2].split()
+    assert [recipient["Action"], recipient["Status"]] == want, recipient.items()
+    assert headers.get_content_type() == "text/rfc822-headers"
+    quoted = email.message_from_string(headers.get_payload(decode=True).decode(), policy=email.policy.default)
+    for field in ("From", "To", "Subject", "Message-ID", "Date"):
+        assert quoted[field] == original[field], (field, quoted[field])
+    assert "body" not in headers.get_payload()
+assert len(seen) == len(sys.argv) - 3, seen
+PYTHON
+python3 check.py original 'failed 4.4.7' notice@ notice@~1 || die "the notice is not what it should be"
+grep -q "$(as eve whoami | sed 's/.*@//')" notice@ notice@~1 || die "eve is not named"
+grep -q "$(as bob whoami | sed 's/.*@//')" notice@ notice@~1 || die "the blind recipient is not named"
+
+# Killed at any moment: one notice for each of six letters, and an empty queue.
+for n in 1 2 3 4 5 6; do echo "$n" | as alice send --no-push -s "Letter $n" eve; done
+later 31 2000 queue >/dev/null
+delay=1
+while [ "$delay" -le 24 ]; do
+  later 31 2002 queue >/dev/null 2>&1 &
+  victim=$!
+  python3 -c "import time; time.sleep($delay * 0.002)"
+  kill -9 "$victim" 2>/dev/null || true
+  wait "$victim" 2>/dev/null || true
+  delay=$((delay + 1))
+done
+later 31 2002 fetch -q
+[ -z "$(ls alice/queue)" ] || die "left in the queue: $(ls alice/queue)"
+as alice ls --passphrase-file secret >listed
+for n in 1 2 3 4 5 6; do
+  [ "$(grep -c "Not delivered: Letter $n" listed)" = 1 ] || die "letter $n: $(cat listed)"
+done
+
+# A wish to know: when the receipt has come, at once or much later; without a wish nothing.
+node bob; bob_node=$pid
+as bob card -o bob.card && as alice peers add bob bob.card
+before=$(count_mail alice .)
+echo one | as alice send -s 'No wish' bob
+echo two | as alice send -s 'A wish' --notify bob
+[ "$(count_mail alice .)" = $((before + 1)) ] || die "not one notice of the delivery"
+as alice show --raw --passphrase-file secret "$(told 'Delivered: A wish')" >notice@
+as alice show --raw --passphrase-file secret Sent/@ >original
+python3 check.py original 'delivered 2.0.0' notice@ || die "the notice of a delivery"
+stop "$bob_node"
+echo three | as alice send -s 'Later' --notify --no-push bob
+[ "$(count_mail alice .)" = $((before + 1)) ] || die "delivered before it was"
+node bob; bob_node=$pid
+as bob card -o bob.card && as alice peers add bob bob.card
+as alice fetch -q
+[ "$(count_mail alice .)" = $((before + 2)) ] || die "no notice of a delivery by fetch"
+stop "$bob_node"
+[ -z "$(ls alice/queue)" ] || die "left in the queue: $(ls alice/queue)"
+
+# By hand: the next attempt in turn comes no later for it.
+echo x | as alice send -s 'By hand' bob
+as alice queue --json >first
+for n in 1 2 3; do as alice queue retry >/dev/null; done
+as alice queue --json >second
+for field in attempts next; do
+  [ "$(grep -o "\"$field\":[0-9]*" first)" = "$(grep -o "\"$field\":[0-9]*" second)" ] ||
+    die "$field: $(cat first second)"
+done
+
+# A damaged entry goes by the name that is printed.
+entry=$(find alice/queue -name '*.entry')
+echo damage >"$entry"
+expect 65 as alice queue
+id=$(sed -n 's/.*queue cancel \(.*\)/\1/p' err)
+[ "$(basename "$entry" .entry)" = "$id" ] || die "the hint does not name it: $(cat err)"
+expect 0 as alice queue cancel "$id"
+grep -q 'removed; it was damaged' err || die "no clear word: $(cat err)"
+[ -z "$(ls alice/queue)" ] || die "left in the queue: $(ls alice/queue)"
+[ "$(count_mail alice .Sent)" = 11 ] || die "a copy is missing: $(count_mail alice .Sent)"
