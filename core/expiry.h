@@ -26,6 +26,8 @@ inline constexpr std::uint64_t kSightingGap = 60 * 60;   // seconds of CLOCK_BOO
 struct ExpiryOptions {
   std::uint64_t expire = 30 * 86400;  // seconds
   NoticeOptions notice;
+  /// Notices of one run: each is synced by itself, and a node has more to do. The next run goes on.
+  std::size_t most = 100;
 };
 
 /// What the entry's deadline asks for by this clock; nullopt = it goes on waiting.

@@ -106,6 +106,17 @@ TEST_F(ExpiryTest, RemembersTheSightingInTheStore) {
   EXPECT_EQ(waiting(), 0U);
 }
 
+TEST_F(ExpiryTest, GoesOnInTheNextRunWhenThereAreMany) {
+  for (int i = 0; i < 3; ++i) (void)send("Lunch");
+  options_.most = 2;
+  tend(at(kExpire, 2000));
+  tend(at(kExpire + kHour, 2000 + kHour));
+  EXPECT_EQ(waiting(), 1U);
+  tend(at(kExpire + kHour, 2000 + kHour));
+  EXPECT_EQ(waiting(), 0U);
+  EXPECT_EQ(notices(), 3U);
+}
+
 TEST_F(ExpiryTest, LeavesAnEntryThatSomebodySends) {
   const QueueEntry entry = send("Lunch");
   tend(at(kExpire, 2000));
