@@ -173,6 +173,19 @@ done
 echo "killed at $strikes and $n calls"
 later 31 3002 fetch -q
 
+# A node gives up too, and says that there is new mail.
+echo x | as alice send --no-push -s 'By serve' eve
+later 31 4000 queue >/dev/null
+before=$(count_mail alice .)
+env LD_PRELOAD="$work/clock.so" TEST_WALL=$((31 * 86400)) TEST_BOOT=$((4002 * 3600)) P2PMAIL_HOME="$work/alice" \
+  "$P2PMAIL" serve --json --listen tcp://127.0.0.1:0 >serve.log 2>&1 </dev/null &
+serve=$!
+nodes="$nodes $serve"
+until_true 20 has_mail alice . $((before + 1)) || die "serve gives nothing up"
+until_true 20 grep -q '"subject":"Not delivered: By serve"' serve.log || die "serve does not say it: $(cat serve.log)"
+stop "$serve"
+[ -z "$(ls alice/queue)" ] || die "left in the queue: $(ls alice/queue)"
+
 # A wish to know: when the receipt has come, at once or much later; without a wish nothing.
 node bob; bob_node=$pid
 as bob card -o bob.card && as alice peers add bob bob.card
@@ -212,4 +225,4 @@ id=$(sed -n 's/.*queue cancel \(.*\)/\1/p' err)
 expect 0 as alice queue cancel "$id"
 grep -q 'removed; it was damaged' err || die "no clear word: $(cat err)"
 [ -z "$(ls alice/queue)" ] || die "left in the queue: $(ls alice/queue)"
-[ "$(count_mail alice .Sent)" = 6 ] || die "a copy is missing: $(count_mail alice .Sent)"
+[ "$(count_mail alice .Sent)" = 7 ] || die "a copy is missing: $(count_mail alice .Sent)"
