@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+
+#include "core/expiry.h"
 
 #include "cmd/names.h"
 
@@ -30,7 +33,9 @@ core::StampWork stamp_work(Env& env) {
   work.stopped = [&env] { return env.stopped(); };
   work.on_work = [&env](const core::IdentityKey& recipient, std::uint64_t bits) {
     // Less than that is done before anybody has read it.
-    const auto words = fmt::format("computing a stamp of {} bits for {}", bits, address_of(recipient));
+    const auto names = Names::load(env.store());
+    const auto words = fmt::format("computing a stamp of {} bits for {}", bits,
+                                   names ? names->label(recipient) : address_of(recipient));
     bits >= kLongStamp && env.out_is_terminal ? env.note(words) : env.detail(words);
   };
   return work;
@@ -58,10 +63,11 @@ core::Result<std::optional<core::Peer>> peer_of(core::Store& store,
 }
 
 void note_unreached(core::Store& store, const std::vector<std::string>& entries, const Error& why,
-                    std::uint64_t now) {
+                    std::uint64_t now, core::Backoff backoff) {
   for (const auto& entry : entries) {
-    if (store.queue().progress(entry).next_attempt > now) continue;
-    store.queue().note_failure(entry, why.context, now);
+    const bool counts = backoff == core::Backoff::kGrows;
+    if (counts && store.queue().progress(entry).next_attempt > now) continue;
+    store.queue().note_failure(entry, why, now, backoff);
   }
 }
 
@@ -70,9 +76,28 @@ bool is_gone(core::Store& store, const std::string& entry) {
   return !loaded && loaded.error().code == Code::kNotFound;
 }
 
-core::Status check_damage(const std::vector<std::string>& damaged) {
+core::Status check_damage(const std::vector<core::DamagedEntry>& damaged) {
   if (damaged.empty()) return {};
-  return Error{Code::kMalformed, "damaged queue entry: " + damaged.front(), ""};
+  return Error{Code::kMalformed, "damaged queue entry: " + damaged.front().why,
+               "p2pmail queue cancel " + damaged.front().id};
+}
+
+core::Status tend_queue(Env& env, std::function<void(const core::NewMail&)> on_mail) {
+  core::ExpiryOptions options;
+  options.expire = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(env.settings.expire).count());
+  options.notice = {env.settings.header_policy, std::move(on_mail)};
+  return core::tend_queue(env.store(), options, env.clock());
+}
+
+const char* word_of(core::Ending ending) {
+  switch (ending) {
+    case core::Ending::kDelivered: return "delivered";
+    case core::Ending::kCancelled: return "cancelled";
+    case core::Ending::kExpired: return "expired";
+    case core::Ending::kFailed: return "failed";
+  }
+  return "unknown";
 }
 
 }  // namespace p2pmail::cmd

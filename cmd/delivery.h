@@ -1,6 +1,7 @@
 // What send, fetch and serve share: whom to dial where, and an honest note of what did not work.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -27,14 +28,23 @@ namespace p2pmail::cmd {
 [[nodiscard]] core::Result<std::optional<core::Peer>> peer_of(core::Store& store,
                                                               const core::IdentityKey& identity);
 
-/// Notes that an attempt failed, for those of these entries that were due.
+/// Notes that an attempt failed: for those of these entries that were due, or, with kStays, for all.
 void note_unreached(core::Store& store, const std::vector<std::string>& entries,
-                    const core::Error& why, std::uint64_t now);
+                    const core::Error& why, std::uint64_t now,
+                    core::Backoff backoff = core::Backoff::kGrows);
 
 /// True once the entry has reached its terminal state, whoever brought that about.
 [[nodiscard]] bool is_gone(core::Store& store, const std::string& entry);
 
-/// kMalformed for the first damaged queue file, if any.
-[[nodiscard]] core::Status check_damage(const std::vector<std::string>& damaged);
+/// kMalformed for the first damaged queue file, if any, with the command that removes it.
+[[nodiscard]] core::Status check_damage(const std::vector<core::DamagedEntry>& damaged);
+
+/// The queue's upkeep (core/expiry.h) as the settings have it. `on_mail` = empty: notices are put
+/// into the inbox and not announced.
+[[nodiscard]] core::Status tend_queue(Env& env,
+                                      std::function<void(const core::NewMail&)> on_mail = {});
+
+/// A word for how a letter ended, in text and JSON.
+[[nodiscard]] const char* word_of(core::Ending ending);
 
 }  // namespace p2pmail::cmd

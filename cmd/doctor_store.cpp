@@ -113,12 +113,12 @@ void check_maildir(Env& env, Findings& findings) {
 
 void check_queue(Env& env, Findings& findings) {
   core::Store& store = env.store();
-  std::vector<std::string> damaged;
+  std::vector<core::DamagedEntry> damaged;
   const auto entries = store.queue().list(&damaged);
   if (!entries || !damaged.empty()) {
     findings.push_back({Level::kProblem, "queue",
-                        !entries ? entries.error().context : damaged.front() + ": damaged",
-                        "the message is still in Sent; send it again and remove the entry"});
+                        !entries ? entries.error().context : damaged.front().why,
+                        "the message is still in Sent; send it again, and remove the entry with queue cancel"});
     return;
   }
   const std::uint64_t now = env.clock().time;

@@ -50,7 +50,7 @@ Result<std::vector<core::Peer>> chosen_peers(Env& env, const std::vector<std::st
 
 /// Entries that had their turn now: their queue's backoff has to know.
 Result<std::vector<core::QueueEntry>> queued(core::Store& store) {
-  std::vector<std::string> damaged;
+  std::vector<core::DamagedEntry> damaged;
   auto entries = store.queue().list(&damaged);
   if (!entries) return entries;
   if (auto whole = check_damage(damaged); !whole) return whole.error();
@@ -96,7 +96,8 @@ Status exchange(Env& env, const Names& names, const std::vector<net::Target>& ta
     return entry.recipient == store.identity() || reached.contains(entry.recipient) ||
            !wanted(entry.recipient) || is_gone(store, entry.id);
   });
-  auto round = RelayRound::plan(env, *entries);
+  auto round = RelayRound::plan(
+      env, *entries, [&](const core::NewMail& mail) { announce(env, names, mail); });
   if (!round) return round.error();
   if (!round->empty())
     (void)net::dial(post_office, store.device().transport, round->targets(), dialing);
@@ -114,7 +115,7 @@ Status run_fetch(Env& env, const Options& options) {
   if (!peers) return peers.error();
   if (auto kept = env.store().upkeep(env.clock()); !kept) return kept;
   if (auto kept = keep_record(env); !kept) return kept;
-  if (auto tidied = tidy_shelf(env); !tidied) env.note("warning: " + tidied.error().context);
+  if (auto tidied = tidy_relays(env); !tidied) env.note("warning: " + tidied.error().context);
   auto names = Names::load(env.store());
   if (!names) return names.error();
   std::vector<net::Target> targets;
@@ -126,11 +127,16 @@ Status run_fetch(Env& env, const Options& options) {
       targets.push_back(std::move(target));
     }
   }
+  // Before the exchange: what an interrupted run has given up is not offered any more. A notice that
+  // cannot be made (a full disk) is told at the end, and keeps no mail waiting.
+  const auto tended =
+      tend_queue(env, [&](const core::NewMail& mail) { announce(env, *names, mail); });
   // An interrupted delivery that could not be finished is told, and keeps no other mail waiting.
   const auto wanted = [&](const core::IdentityKey& key) {
     return options.peers.empty() || std::ranges::find(*peers, key, &core::Peer::identity) != peers->end();
   };
   if (auto exchanged = exchange(env, *names, targets, total, wanted); !exchanged) return exchanged;
+  if (!tended) return tended;
   return env.store().recovered();
 }
 

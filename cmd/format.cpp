@@ -44,8 +44,8 @@ std::string human_size(std::uint64_t bytes) {
   return fmt::format("{:.1f} TiB", value);
 }
 
-core::Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
-  constexpr std::uint64_t kYear = 366 * 86400;
+core::Result<std::chrono::milliseconds> parse_duration(std::string_view text,
+                                                       std::chrono::seconds most) {
   const Error wrong{Code::kUsage, fmt::format("'{}' is not a duration such as 30s, 5m or 1h", text),
                     ""};
   std::uint64_t count = 0;
@@ -69,7 +69,7 @@ core::Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
     default:
       return wrong;
   }
-  if (count > kYear / unit) return wrong;
+  if (count > static_cast<std::uint64_t>(most.count()) / unit) return wrong;
   return std::chrono::milliseconds{static_cast<std::int64_t>(count * unit * 1000)};
 }
 

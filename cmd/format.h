@@ -19,8 +19,9 @@ namespace p2pmail::cmd {
 [[nodiscard]] std::string short_duration(std::uint64_t seconds);
 /// "812 B", "4.2 KiB".
 [[nodiscard]] std::string human_size(std::uint64_t bytes);
-/// "90", "30s", "5m", "1h", "2d"; at most a year. kUsage.
-[[nodiscard]] core::Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+/// "90", "30s", "5m", "1h", "2d"; at most a year, unless another bound is given. kUsage.
+[[nodiscard]] core::Result<std::chrono::milliseconds> parse_duration(
+    std::string_view text, std::chrono::seconds most = std::chrono::hours{366 * 24});
 /// "0", "500", "64K", "64M", "2G", "1T": bytes, powers of 1024. kUsage.
 [[nodiscard]] core::Result<std::uint64_t> parse_size(std::string_view text);
 /// Filled with blanks to `width` columns.

@@ -3,7 +3,8 @@
 //   6fa2c1d0  NFR! 2026-11-24 06:13  bob       Lunch
 //
 // N unread, F flagged, R replied, ! not genuine or damaged. A '?' before a name: not a petname. Of
-// mail that I sent: Q waits for a recipient's receipt, X was cancelled for a recipient.
+// mail that I sent: Q waits for a recipient's receipt, X was cancelled for a recipient, E was given up
+// for one (expired or failed).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +14,7 @@
 #include <set>
 
 #include "cmd/command.h"
+#include "cmd/delivery.h"
 #include "cmd/format.h"
 #include "cmd/keyring.h"
 #include "cmd/messages.h"
@@ -121,23 +123,26 @@ class Deliveries {
  public:
   explicit Deliveries(core::Store& store) : store_(&store) {}
   [[nodiscard]] Status load() {
-    std::vector<std::string> damaged;  // `queue` and `fetch` tell of them
+    std::vector<core::DamagedEntry> damaged;  // `queue` and `fetch` tell of them
     auto entries = store_->queue().list(&damaged);
     if (!entries) return entries.error();
     for (const auto& entry : *entries) waiting_.insert(core::to_hex(entry.message));
     return {};
   }
-  /// The least that is true of all recipients: "queued", "cancelled", "delivered"; "" = not known.
+  /// The least that is true of all recipients: "queued", "failed", "expired", "cancelled",
+  /// "delivered"; "" = not known.
   [[nodiscard]] std::string state(const std::string& id) const {
     if (waiting_.contains(id)) return "queued";
     const auto message = message_id_in(id);
     if (!message) return "";
     const auto ends = store_->state().ends_of(*message);
     if (!ends || ends->empty()) return "";
-    const bool cancelled = std::any_of(ends->begin(), ends->end(), [](const auto& end) {
-      return end.ending == core::Ending::kCancelled;
-    });
-    return cancelled ? "cancelled" : "delivered";
+    for (const auto worst :
+         {core::Ending::kFailed, core::Ending::kExpired, core::Ending::kCancelled}) {
+      const auto is_it = [worst](const auto& end) { return end.ending == worst; };
+      if (std::any_of(ends->begin(), ends->end(), is_it)) return word_of(worst);
+    }
+    return word_of(core::Ending::kDelivered);
   }
 
  private:
@@ -160,6 +165,7 @@ char first_flag(const Listed& line, const Deliveries& deliveries) {
   const std::string state = shows_recipients(line) ? deliveries.state(line.id) : "";
   if (state == "queued") return 'Q';
   if (state == "cancelled") return 'X';
+  if (state == "expired" || state == "failed") return 'E';
   return has_flag(line, 'S') ? ' ' : 'N';
 }
 

@@ -39,14 +39,14 @@ std::vector<net::Target> targets_for(core::Store& store, AllOutstanding& all) {
 }
 
 void note_outcomes(Env& env, AllOutstanding& all, const std::vector<net::Target>& targets,
-                   const std::vector<net::DialOutcome>& outcomes) {
+                   const std::vector<net::DialOutcome>& outcomes, core::Backoff backoff) {
   core::Store& store = env.store();
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     for (auto& one : all) {
       if (one.ended() || one.entry.recipient != targets[i].identity) continue;
       const auto& error = outcomes[i].error;
       if (error) one.why = "cannot be reached: " + error->context;
-      if (error) note_unreached(store, {one.entry.id}, *error, env.clock().time);
+      if (error) note_unreached(store, {one.entry.id}, *error, env.clock().time, backoff);
       // A refusal of this very letter says more than how the conversation ended.
       if (outcomes[i].reached) one.why = store.queue().progress(one.entry.id).last_error;
     }
@@ -87,9 +87,10 @@ bool all_ended(const AllOutstanding& all) {
   return std::all_of(all.begin(), all.end(), [](const auto& one) { return one.ended(); });
 }
 
-Status push_once(Env& env, AllOutstanding& all) {
+Status push_once(Env& env, AllOutstanding& all, core::Backoff backoff) {
   core::Store& store = env.store();
   auto options = post_office_options(env);
+  options.backoff = backoff;
   for (const auto& one : all) {
     if (!one.ended()) options.only.insert(one.entry.id);
   }
@@ -107,9 +108,10 @@ Status push_once(Env& env, AllOutstanding& all) {
   if (!targets.empty())
     outcomes = net::dial(post_office, store.device().transport, targets, dialing);
   for (auto& one : all) {
-    if (!one.ended()) one.delivered = post_office.delivered().contains(one.entry.id);
+    if (!one.ended() && post_office.delivered().contains(one.entry.id))
+      one.ending = core::Ending::kDelivered;
   }
-  note_outcomes(env, all, targets, outcomes);
+  note_outcomes(env, all, targets, outcomes, backoff);
   return visit_relays(env, post_office, all);
 }
 
@@ -118,17 +120,14 @@ void look_again(core::Store& store, AllOutstanding& all) {
     if (one.ended() || !is_gone(store, one.entry.id)) continue;
     const auto end = store.state().end_of(one.entry.id);
     one.lost = !end || !*end;
-    if (one.lost) continue;
-    one.cancelled = (*end)->ending == core::Ending::kCancelled;
-    one.delivered = (*end)->ending == core::Ending::kDelivered;
+    if (!one.lost) one.ending = (*end)->ending;
   }
 }
 
 namespace {
 
 const char* state_of(const Outstanding& one, const std::string& held) {
-  if (one.delivered) return "delivered";
-  if (one.cancelled) return "cancelled";
+  if (one.ending) return word_of(*one.ending);
   if (one.lost) return "unknown";
   return held.empty() ? "queued" : "relayed";
 }
@@ -136,7 +135,7 @@ const char* state_of(const Outstanding& one, const std::string& held) {
 }  // namespace
 
 // JSON, per recipient: {"id", "recipient", "address", "state" ("delivered" | "queued" | "relayed" |
-// "cancelled" | "unknown" | "handed-over"), "reason"}
+// "cancelled" | "expired" | "failed" | "unknown" | "handed-over"), "reason"}
 void say_deliveries(Env& env, const Names& names, const AllOutstanding& all) {
   for (const auto& one : all) {
     const std::string who = names.label(one.entry.recipient);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,20 +15,21 @@ namespace p2pmail::cmd {
 /// A queued letter for one recipient, and what has become of it.
 struct Outstanding {
   core::QueueEntry entry;
-  bool delivered = false;
-  bool cancelled = false;  // by `queue cancel`
-  bool lost = false;       // it left the queue, and nobody recorded how
-  [[nodiscard]] bool ended() const { return delivered || cancelled || lost; }
-  std::string why;  // in words, when not delivered; not cleaned
+  std::optional<core::Ending> ending;  // nullopt: it waits, or is lost
+  bool lost = false;                   // it left the queue, and nobody recorded how
+  std::string why;                     // in words, when not delivered; not cleaned
+  [[nodiscard]] bool ended() const { return ending.has_value() || lost; }
+  [[nodiscard]] bool delivered() const { return ending == core::Ending::kDelivered; }
 };
 using AllOutstanding = std::vector<Outstanding>;
 
 /// None of them waits any more.
 [[nodiscard]] bool all_ended(const AllOutstanding& all);
 /// One attempt for everybody who has not got it yet, also to oneself; then at the relays of whoever
-/// could not be reached. Whoever cannot be reached is
-/// noted, never an error.
-[[nodiscard]] core::Status push_once(Env& env, AllOutstanding& all);
+/// could not be reached. Whoever cannot be reached is noted, never an error. kStays for an attempt out
+/// of turn, which must not put off the next one.
+[[nodiscard]] core::Status push_once(Env& env, AllOutstanding& all,
+                                     core::Backoff backoff = core::Backoff::kGrows);
 /// A running `serve` may have been quicker, or `queue cancel`: then the entry is gone without us.
 void look_again(core::Store& store, AllOutstanding& all);
 /// What has become of them, a line or object ("delivery") each; lines only for people.

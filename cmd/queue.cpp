@@ -1,5 +1,5 @@
 // p2pmail queue: what is still to be delivered, per recipient, and why not yet; tries it now, or gives
-// it up.
+// it up. Its upkeep is made here too, so that a user without serve and fetch has letters that expire.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -36,6 +36,7 @@ struct Line {
   core::Progress progress;
   std::string reason;
   std::string held;  // by which relays, until when
+  std::uint64_t expires;  // seconds since 1970
 };
 
 std::string reason_of(core::Store& store, const core::QueueEntry& entry,
@@ -52,7 +53,8 @@ std::string when(std::uint64_t next, std::uint64_t now) {
 }
 
 // JSON: {"entry", "id" (of the message), "recipient", "address", "subject", "since" (seconds since
-// 1970), "state" ("queued" | "relayed"), "relays" (text), "attempts", "next" (seconds since 1970; 0 = now), "reason", "size"}
+// 1970), "state" ("queued" | "relayed"), "relays" (text: who holds it, until when), "attempts", "next"
+// (seconds since 1970; 0 = now), "expires" (seconds since 1970), "reason", "size"}
 std::string as_json(const Line& line) {
   return json_line("queue-entry", {{"entry", line.entry->id},
                                    {"id", core::to_hex(line.entry->message)},
@@ -64,6 +66,7 @@ std::string as_json(const Line& line) {
                                    {"relays", line.held},
                                    {"attempts", line.progress.attempts},
                                    {"next", line.progress.next_attempt},
+                                   {"expires", line.expires},
                                    {"reason", line.reason},
                                    {"size", line.entry->size}});
 }
@@ -74,9 +77,9 @@ std::string as_text(const Line& line, std::size_t width, std::uint64_t now) {
     return fmt::format("{}  {}  relayed: held by {}",
                        core::to_hex(line.entry->message).substr(0, kShortId),
                        padded(line.who, width), line.held);
-  return fmt::format("{}  {}  queued since {}  {} {}, next {}  {}",
+  return fmt::format("{}  {}  queued since {}, expires {}  {} {}, next {}  {}",
                      core::to_hex(line.entry->message).substr(0, kShortId), padded(line.who, width),
-                     local_time(line.entry->time), tries, tries == 1 ? "attempt" : "attempts",
+                     local_time(line.entry->time), local_time(line.expires).substr(0, 10), tries, tries == 1 ? "attempt" : "attempts",
                      when(line.progress.next_attempt, now), line.reason);
 }
 
@@ -92,9 +95,10 @@ Status print_entries(Env& env, const Names& names, const std::vector<core::Queue
   core::Store& store = env.store();
   std::vector<Line> lines;
   std::size_t width = 0;
+  const auto expire = static_cast<std::uint64_t>(env.settings.expire.count() / 1000);
   for (const auto& entry : entries) {
     Line line{&entry, names.label(entry.recipient), store.queue().progress(entry.id), "",
-              held_by(env, entry.id)};
+              held_by(env, entry.id), entry.time + expire};
     line.reason = reason_of(store, entry, line.progress);
     width = std::max(width, core::columns(line.who));
     lines.push_back(std::move(line));
@@ -150,10 +154,6 @@ Result<std::vector<core::QueueEntry>> chosen(Env& env, const Options& options,
   return entries;
 }
 
-const char* word_of(core::Ending ending) {
-  return ending == core::Ending::kCancelled ? "cancelled" : "delivered";
-}
-
 // JSON: "queue-entry" for whoever has not got it, "delivery" for the others.
 Status show(Env& env, const Names& names, const Options& options,
             std::vector<core::QueueEntry> entries) {
@@ -182,8 +182,9 @@ Status show(Env& env, const Names& names, const Options& options,
 
 Status retry(Env& env, const Names& names, std::vector<core::QueueEntry> entries) {
   AllOutstanding all;
-  for (auto& entry : entries) all.push_back({std::move(entry), false, false, false, ""});
-  if (auto pushed = push_once(env, all); !pushed) return pushed;
+  for (auto& entry : entries) all.push_back({std::move(entry), {}, false, ""});
+  // Whoever tries by hand is not to wait longer for the next attempt in turn.
+  if (auto pushed = push_once(env, all, core::Backoff::kStays); !pushed) return pushed;
   look_again(env.store(), all);
   say_deliveries(env, names, all);
   return {};
@@ -208,7 +209,9 @@ Status cancel(Env& env, const Names& names, std::vector<core::QueueEntry> entrie
       continue;
     }
     if (!status) break;
-    all.push_back({std::move(entry), false, cancelled, false, ""});
+    std::optional<core::Ending> ending;
+    if (cancelled) ending = core::Ending::kCancelled;
+    all.push_back({std::move(entry), ending, false, ""});
   }
   // What was done is said, whatever came after it.
   look_again(store, all);
@@ -221,23 +224,56 @@ Status cancel(Env& env, const Names& names, std::vector<core::QueueEntry> entrie
   return Error{Code::kBusy, busy + ": it is being sent at this moment", "p2pmail queue"};
 }
 
-Status run_queue(Env& env, const Options& options) {
+/// The name of an entry, alone or as the name of its file, as an error about it says.
+bool names_entry(const std::string& word, const std::string& id) {
+  const std::string file = id + ".entry";
+  return word == id || word == file || word.ends_with("/" + id) || word.ends_with("/" + file);
+}
+
+/// Nobody can read whom they were for: they are named by their files, and such words are done with.
+Status cancel_damaged(Env& env, Options& options, std::vector<core::DamagedEntry>& damaged) {
+  for (auto entry = damaged.begin(); entry != damaged.end();) {
+    const auto is_it = [&](const auto& word) { return names_entry(word, entry->id); };
+    if (std::erase_if(options.messages, is_it) == 0) {
+      ++entry;
+      continue;
+    }
+    if (auto removed = env.store().queue().remove_damaged(entry->id); !removed) return removed;
+    env.note(entry->id + ": removed; it was damaged, and whom it was for is not known");
+    entry = damaged.erase(entry);
+  }
+  return {};
+}
+
+/// Everything but `show`, and `cancel` of damaged entries alone.
+Status act(Env& env, const Names& names, const Options& options,
+           std::vector<core::QueueEntry> entries, bool is_whole) {
+  auto some = chosen(env, options, std::move(entries));
+  if (!some) return some.error();
+  if (!options.messages.empty() && some->empty() && is_whole)
+    return Error{Code::kNotFound, "nothing of that is queued", "p2pmail queue"};
+  if (options.verb == Verb::kRetry) return retry(env, names, std::move(*some));
+  if (options.verb == Verb::kCancel) return cancel(env, names, std::move(*some));
+  return print_entries(env, names, *some);
+}
+
+Status run_queue(Env& env, Options options) {
   auto names = Names::load(env.store());
   if (!names) return names.error();
-  std::vector<std::string> damaged;
+  if (auto tended = tend_queue(env); !tended) env.note("warning: " + tended.error().context);
+  std::vector<core::DamagedEntry> damaged;
   auto entries = env.store().queue().list(&damaged);
   if (!entries) return entries.error();
+  bool done = false;
+  if (options.verb == Verb::kCancel) {
+    if (auto removed = cancel_damaged(env, options, damaged); !removed) return removed;
+    done = options.messages.empty();
+  }
   Status status;
   if (options.verb == Verb::kShow) {
     status = show(env, *names, options, std::move(*entries));
-  } else {
-    auto some = chosen(env, options, std::move(*entries));
-    if (!some) return some.error();
-    if (!options.messages.empty() && some->empty() && damaged.empty())
-      return Error{Code::kNotFound, "nothing of that is queued", "p2pmail queue"};
-    if (options.verb == Verb::kList) status = print_entries(env, *names, *some);
-    if (options.verb == Verb::kRetry) status = retry(env, *names, std::move(*some));
-    if (options.verb == Verb::kCancel) status = cancel(env, *names, std::move(*some));
+  } else if (!done) {
+    status = act(env, *names, options, std::move(*entries), damaged.empty());
   }
   if (!status) return status;
   // What can be read is shown even so.

@@ -34,6 +34,7 @@ core::Errand& RelayRound::errand_to(Env& env, const core::Relay& relay) {
   core::Errand::Options options;
   options.clocks = env.clock;
   options.stamps = stamp_work(env);
+  options.notices = {env.settings.header_policy, on_mail_};
   errand = std::make_unique<core::Errand>(env.store(), std::move(options), relay);
   return *errand;
 }
@@ -66,8 +67,10 @@ Status RelayRound::add(Env& env, const core::QueueEntry& entry) {
   return {};
 }
 
-Result<RelayRound> RelayRound::plan(Env& env, const std::vector<core::QueueEntry>& entries) {
+Result<RelayRound> RelayRound::plan(Env& env, const std::vector<core::QueueEntry>& entries,
+                                    std::function<void(const core::NewMail&)> on_mail) {
   RelayRound round;
+  round.on_mail_ = std::move(on_mail);
   for (const auto& entry : entries)
     if (const auto added = round.add(env, entry); !added) return added.error();
   return round;
@@ -127,10 +130,22 @@ Status keep_record(Env& env) {
       env.clock());
 }
 
-Status tidy_shelf(Env& env) {
-  auto shelf = env.store().shelf();
+Status tidy_relays(Env& env) {
+  core::Store& store = env.store();
+  auto shelf = store.shelf();
   if (!shelf) return shelf.error();
-  return *shelf == nullptr ? Status{} : (*shelf)->tidy(env.clock());
+  if (*shelf == nullptr) return {};
+  if (const auto tidied = (*shelf)->tidy(env.clock()); !tidied) return tidied;
+  // Cancelled or expired: nobody will ask for them.
+  auto deposits = store.deposits();
+  if (!deposits) return deposits.error();
+  auto records = (*deposits)->all();
+  if (!records) return records.error();
+  for (const auto& record : *records) {
+    if (!is_gone(store, record.entry)) continue;
+    if (const auto gone = (*deposits)->forget(record.entry); !gone) return gone;
+  }
+  return {};
 }
 
 }  // namespace p2pmail::cmd

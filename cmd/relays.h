@@ -19,8 +19,10 @@ class RelayRound {
  public:
   /// Of these entries those that wait at a relay are asked for, and those that wait nowhere are left
   /// at the recipient's relays; an entry that somebody else is sending is passed over.
-  [[nodiscard]] static core::Result<RelayRound> plan(Env& env,
-                                                     const std::vector<core::QueueEntry>& entries);
+  /// `on_mail` hears of notices of delivery that were asked for.
+  [[nodiscard]] static core::Result<RelayRound> plan(
+      Env& env, const std::vector<core::QueueEntry>& entries,
+      std::function<void(const core::NewMail&)> on_mail = {});
   /// They point into this object, which must outlive their conversations.
   [[nodiscard]] std::vector<net::Target> targets() const;
   [[nodiscard]] bool empty() const { return errands_.empty(); }
@@ -30,6 +32,7 @@ class RelayRound {
  private:
   [[nodiscard]] core::Status add(Env& env, const core::QueueEntry& entry);
   core::Errand& errand_to(Env& env, const core::Relay& relay);
+  std::function<void(const core::NewMail&)> on_mail_;
   std::map<core::TransportKey, std::unique_ptr<core::Errand>> errands_;
 };
 
@@ -38,7 +41,8 @@ class RelayRound {
 /// Our own record asks for the stamps that the settings say, and names our relays as their newest cards
 /// do.
 [[nodiscard]] core::Status keep_record(Env& env);
-/// Upkeep of what we hold for others: ends, and what a crash left.
-[[nodiscard]] core::Status tidy_shelf(Env& env);
+/// Upkeep of what we hold for others, and of what we know of our own letters at relays: ends, and what a
+/// crash left.
+[[nodiscard]] core::Status tidy_relays(Env& env);
 
 }  // namespace p2pmail::cmd

@@ -43,11 +43,11 @@ Status undelivered(const Names& names, const AllOutstanding& all,
                    std::chrono::milliseconds patience) {
   std::string waiting, gone;
   for (const auto& one : all) {
-    if (one.delivered) continue;
+    if (one.delivered()) continue;
     std::string& list = one.ended() ? gone : waiting;
     list += (list.empty() ? "" : ", ") + names.label(one.entry.recipient);
   }
-  if (!gone.empty()) gone += ": cancelled meanwhile";
+  if (!gone.empty()) gone += ": cancelled or given up meanwhile";
   if (waiting.empty() && gone.empty()) return {};
   if (waiting.empty()) return Error{Code::kUnavailable, gone, "p2pmail queue show Sent/@"};
   const auto seconds = static_cast<std::uint64_t>(patience.count() / 1000);
@@ -81,10 +81,11 @@ Status run_send(Env& env, const SendOptions& options) {
       options.takes_message() ? prepare_message(env, options) : prepare_draft(env, options);
   if (!prepared) return prepared.error();
   prepared->posting.policy = env.settings.header_policy;
+  prepared->posting.notify = options.notify;
   auto posted = core::post(env.store(), prepared->posting, env.clock());
   if (!posted) return posted.error();
   AllOutstanding all;
-  for (auto& entry : posted->entries) all.push_back({std::move(entry), false, false, false, ""});
+  for (auto& entry : posted->entries) all.push_back({std::move(entry), {}, false, ""});
   // From here on the message is queued, whatever happens: trouble is said, never a failure.
   const bool only_queue = options.no_push || std::find(options.modes.begin(), options.modes.end(),
                                                        "dq") != options.modes.end();
@@ -144,6 +145,7 @@ Action add_send(CLI::App& app) {
   add_sendmail(app, *options);
   app.add_option("--wait", options->wait, "Wait for all receipts, at most so long")
       ->type_name("DURATION");
+  app.add_flag("--notify", options->notify, "A notice in the inbox for each receipt");
   app.add_flag("--no-push", options->no_push, "Only queue; serve or fetch will deliver");
   app.add_option("recipients", options->to, "Petnames or addresses; me is myself")
       ->type_name("RECIPIENT");

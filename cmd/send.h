@@ -28,6 +28,7 @@ struct SendOptions {
   std::vector<std::string> to;
   std::string wait;
   bool no_push = false;
+  bool notify = false;
 
   [[nodiscard]] bool takes_message() const {
     return from_header || ignore_dots || !modes.empty() || !sender.empty() || !full_name.empty() ||

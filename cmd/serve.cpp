@@ -118,7 +118,8 @@ void Server::warn_once(const std::string& text) {
   warned_ = text;
 }
 
-/// The address book, keys and card may have changed in another process; prekeys rotate here.
+/// The address book, keys and card may have changed in another process; prekeys rotate here, and
+/// letters expire.
 void Server::look_after() {
   const auto now = Clock::now();
   if (looked_after_ && now - *looked_after_ < kUpkeepEvery) return;
@@ -126,15 +127,17 @@ void Server::look_after() {
   if (auto refreshed = env_.store().refresh(); !refreshed) warn_once(refreshed.error().context);
   if (auto kept = env_.store().upkeep(env_.clock()); !kept) warn_once(kept.error().context);
   if (auto kept = keep_record(env_); !kept) warn_once(kept.error().context);
-  if (auto tidied = tidy_shelf(env_); !tidied) warn_once(tidied.error().context);
+  if (auto tidied = tidy_relays(env_); !tidied) warn_once(tidied.error().context);
   load_names();
+  const auto told = [this](const core::NewMail& mail) { announce(env_, names_, mail); };
+  if (auto tended = tend_queue(env_, told); !tended) warn_once(tended.error().context);
 }
 
 std::vector<net::Target> Server::due() {
   look_after();
   core::Store& store = env_.store();
   waiting_.clear();
-  std::vector<std::string> damaged;
+  std::vector<core::DamagedEntry> damaged;
   const auto entries = store.queue().list(&damaged);
   if (!entries) return warn_once(entries.error().context), std::vector<net::Target>{};
   if (auto whole = check_damage(damaged); !whole) warn_once(whole.error().context);
@@ -179,7 +182,8 @@ void Server::plan_errands(const std::vector<core::QueueEntry>& entries) {
     if (copy) chosen.push_back(std::move(*copy));
   }
   unreached_.clear();
-  auto round = RelayRound::plan(env_, chosen);
+  auto round = RelayRound::plan(
+      env_, chosen, [this](const core::NewMail& mail) { announce(env_, names_, mail); });
   if (!round) return warn_once(round.error().context);
   if (!round->empty()) rounds_.push_back(std::move(*round));
 }

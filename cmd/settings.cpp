@@ -57,6 +57,17 @@ Status set_duration(std::chrono::milliseconds& duration, const std::string& text
   return {};
 }
 
+/// Not so short that a night without network ends a letter's way at once, nor for ever.
+Status set_expire(Settings& settings, const std::string& text) {
+  constexpr std::chrono::hours kLeast{1};
+  constexpr std::chrono::hours kMost{1000 * 24};
+  auto parsed = parse_duration(text, kMost);
+  if (!parsed) return wrong(parsed.error().context);
+  if (*parsed < kLeast) return wrong("at least 1h");
+  settings.expire = *parsed;
+  return {};
+}
+
 using ParsePlace = Result<core::Endpoint> (*)(std::string_view);
 
 Status set_places(std::vector<core::Endpoint>& places, const std::string& text, ParsePlace parse) {
@@ -102,6 +113,7 @@ constexpr Row kRows[] = {
      [](Settings& s, const std::string& text) { return set_duration(s.fetch_timeout, text); }},
     {"send_wait", "0",
      [](Settings& s, const std::string& text) { return set_duration(s.send_wait, text); }},
+    {"expire", "30d", set_expire},
     {"listen", "tcp://*:7787",
      [](Settings& s, const std::string& text) {
        return set_places(s.listen, text, core::parse_listen);

@@ -34,6 +34,7 @@ struct Settings {
   std::chrono::milliseconds unlock_for{0};     // of `unlock`
   std::chrono::milliseconds fetch_timeout{0};  // 0 = none for everything together
   std::chrono::milliseconds send_wait{0};      // 0 = do not wait for receipts
+  std::chrono::milliseconds expire{0};         // of a letter in the queue; never 0
   std::vector<core::Endpoint> listen;
   std::vector<core::Endpoint> advertise;  // empty = what is listened on
   std::string pager;                      // command; empty = none

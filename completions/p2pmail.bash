@@ -101,7 +101,7 @@ _p2pmail_command() {
       ;;
     'send')
       commands=''
-      options='-h --help -s --subject -a --attach -c --cc -b --bcc --in-reply-to -t -i -o -f -F -B -N -R --wait --no-push -q --quiet -v --verbose --json'
+      options='-h --help -s --subject -a --attach -c --cc -b --bcc --in-reply-to -t -i -o -f -F -B -N -R --wait --notify --no-push -q --quiet -v --verbose --json'
       valued='-s --subject -a --attach -c --cc -b --bcc --in-reply-to -o -f -F -B -N -R --wait'
       ;;
     'ls')

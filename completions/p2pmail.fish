@@ -253,6 +253,7 @@ complete -c p2pmail -n '__p2pmail_at \'send\'' -s f -x -d 'Envelope sender, for 
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s F -x -d 'Name for a From that is missing or has none'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s B -s N -s R -x -d 'Accepted, means nothing here'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -l wait -x -d 'Wait for all receipts, at most so long'
+complete -c p2pmail -n '__p2pmail_at \'send\'' -l notify -d 'A notice in the inbox for each receipt'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -l no-push -d 'Only queue; serve or fetch will deliver'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s q -l quiet -d 'Say only what is wrong'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s v -l verbose -d 'Say more, on standard error'

@@ -133,10 +133,7 @@ Status Errand::Asked::conclude(const HeldAnswer& answer) {
             check_receipt(store, claim.entry, *receipt, {pending_.record.envelope});
         !proved)
       return proved;
-    if (const auto done = conclude_delivery(store, claim, errand_.options_.clocks()); !done)
-      return done;
-    if (errand_.options_.on_delivered) errand_.options_.on_delivered(claim.entry);
-    return {};
+    return conclude_delivery(store, claim, errand_.options_.notices, errand_.options_.clocks());
   }
   const auto forgotten = (*deposits)->forget(pending_.record.entry, errand_.relay_.identity);
   if (!forgotten) return forgotten;

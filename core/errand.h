@@ -18,8 +18,7 @@ class Errand : public Mailbox {
   struct Options {
     std::function<Now()> clocks = read_clocks;
     StampWork stamps;
-    /// A letter was delivered, says a receipt that came back.
-    std::function<void(const QueueEntry&)> on_delivered;
+    NoticeOptions notices;
   };
   /// `store` must outlive the errand. The claims may be shared with errands to other relays: that one
   /// letter lies on several is one delivery all the same.

@@ -118,7 +118,7 @@ Result<SealedLetter> seal_file(Store& store, const Posting& posting, const Now& 
 
 /// `message`: the id of the copy in Sent; a blind recipient's letter has another one of its own.
 std::vector<QueueEntry> entries_of(const SealedLetter& letter, const MessageId& message,
-                                   const std::vector<IdentityKey>& to, const std::string& subject,
+                                   const std::vector<IdentityKey>& to, const Posting& posting,
                                    const Now& now) {
   std::vector<QueueEntry> entries;
   for (const IdentityKey& recipient : to) {
@@ -131,7 +131,8 @@ std::vector<QueueEntry> entries_of(const SealedLetter& letter, const MessageId& 
     entry.size = letter.sealed.size;
     entry.stream_offset = letter.stream_offset;
     entry.time = now.time;
-    entry.subject = subject;
+    entry.subject = fit_text(posting.fields.subject, kMaxSubject);
+    entry.notify = posting.notify;
     entry.has_leaves = letter.sealed.leaves.size() > 1;
     entry.payload_key = letter.payload_key.clone();
     entries.push_back(std::move(entry));
@@ -209,16 +210,15 @@ Result<Posted> post(Store& store, const Posting& posting, const Now& now) {
   if (!first) return first.error();
   letters.push_back(std::move(*first));
 
-  const std::string subject = fit_text(posting.fields.subject, kMaxSubject);
   std::vector<std::vector<QueueEntry>> entries;
-  entries.push_back(entries_of(letters[0], letters[0].id, posting.open, subject, now));
+  entries.push_back(entries_of(letters[0], letters[0].id, posting.open, posting, now));
   Posting plain = posting;  // a blind letter's own file tells nothing about other blind recipients
   plain.blind.clear();
   for (const IdentityKey& recipient : posting.blind) {
     auto again = seal_again(store, plain, now, letters[0]);
     if (!again) return again.error();
     letters.push_back(std::move(*again));
-    entries.push_back(entries_of(letters.back(), letters[0].id, {recipient}, subject, now));
+    entries.push_back(entries_of(letters.back(), letters[0].id, {recipient}, posting, now));
   }
 
   const auto give_up = [&](const Error& why) {

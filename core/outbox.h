@@ -19,6 +19,7 @@ struct Posting {
   std::vector<IdentityKey> open;               // recipients of To and Cc, each once
   std::vector<IdentityKey> blind;              // Bcc: each gets a letter of its own
   HeaderPolicy policy = HeaderPolicy::kBaseline;
+  bool notify = false;  // a notice for each recipient's receipt
 };
 struct Posted {
   MessageId id;

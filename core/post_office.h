@@ -37,6 +37,7 @@ class PostOffice : public Mailbox {
     std::function<void(const NewMail&)> on_mail;
     /// Only entries with these ids are handed out (send's own); empty = all that are due.
     std::set<std::string> only;
+    Backoff backoff = Backoff::kGrows;  // of what fails
     /// fetch and serve: entries whose next attempt lies in the future are left alone unless the
     /// recipient calls us.
   };

@@ -33,7 +33,8 @@ Status PostOffice::Outgoing::delivered(ByteView receipt) {
   Store& store = office_.store_;
   if (const auto proved = check_receipt(store, claim_.entry, receipt, envelopes_); !proved)
     return proved;
-  if (const auto done = conclude_delivery(store, claim_, office_.options_.clocks()); !done)
+  const NoticeOptions notices{office_.options_.policy, office_.options_.on_mail};
+  if (const auto done = conclude_delivery(store, claim_, notices, office_.options_.clocks()); !done)
     return done;
   office_.delivered_.insert(claim_.entry.id);
   return {};
@@ -42,7 +43,8 @@ Status PostOffice::Outgoing::delivered(ByteView receipt) {
 void PostOffice::Outgoing::failed(const Error& why) {
   if (why.code != Code::kUnavailable)
     office_.refused_[claim_.entry.id] = std::chrono::steady_clock::now();
-  office_.store_.queue().note_failure(claim_.entry.id, why.context, office_.options_.clocks().time);
+  office_.store_.queue().note_failure(claim_.entry.id, why, office_.options_.clocks().time,
+                                      office_.options_.backoff);
 }
 
 }  // namespace p2pmail::core

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,14 +21,35 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxEntryFile = 8 * 1024;
 constexpr std::size_t kMaxEntrySubject = 256;
-constexpr std::uint64_t kFirstRetry = 30;       // seconds
-constexpr std::uint64_t kLastRetry = 6 * 3600;  // seconds
 constexpr std::uint64_t kOrphanAge = 3600;      // seconds
 constexpr std::chrono::seconds kLockWait{5};
 constexpr std::size_t kLetterDigits = 32;
 constexpr std::string_view kEntrySuffix = ".entry";
 
+/// Entries that have ended, by what their files are called until the notice is made.
+struct EndedSuffix {
+  Ending ending;
+  std::string_view suffix;
+};
+constexpr EndedSuffix kEndedSuffixes[] = {{Ending::kExpired, ".expired"},
+                                          {Ending::kFailed, ".failed"},
+                                          {Ending::kDelivered, ".delivered"}};
+
 std::string file_name(const std::string& id) { return id + std::string(kEntrySuffix); }
+
+std::string ended_name(const std::string& id, Ending ending) {
+  for (const EndedSuffix& row : kEndedSuffixes)
+    if (row.ending == ending) return id + std::string(row.suffix);
+  check(false);  // cancelled letters have no notice
+  return {};
+}
+
+/// The file of an entry, whether it waits, has ended or is being written.
+bool is_entry_file(std::string_view name) {
+  return name.ends_with(kEntrySuffix) || std::ranges::any_of(kEndedSuffixes, [&](const auto& row) {
+           return name.ends_with(row.suffix);
+         });
+}
 
 /// "<letter>.<something>": what this directory holds.
 bool is_of_a_letter(std::string_view name) {
@@ -54,7 +74,7 @@ std::map<std::string, std::vector<fs::path>> loose_files(const fs::path& directo
     const std::string name = files->path().filename().string();
     if (!is_of_a_letter(name)) continue;
     std::string letter = name.substr(0, kLetterDigits);
-    if (name.ends_with(kEntrySuffix)) {
+    if (is_entry_file(name)) {
       wanted.push_back(std::move(letter));
     } else {
       loose[letter].push_back(files->path());
@@ -87,6 +107,7 @@ Bytes encode_entry(const QueueEntry& entry, const SymmetricKey& key) {
                  {"s", fit_text(entry.subject, kMaxEntrySubject)},  // else it could not be read again
                  {"t", entry.time},
                  {"z", entry.size}};
+  if (entry.notify) inner["n"] = true;
   Bytes plain = encode_cbor(inner);
   wipe(inner["k"].get_binary());
   const Bytes box = box_seal(key, associated_of(entry.id), plain);
@@ -115,6 +136,10 @@ Result<QueueEntry> decode_entry(const std::string& id, ByteView bytes, const Sym
   reader.fill("k", entry.payload_key.span());
   entry.has_leaves = reader.boolean("l");
   entry.stream_offset = reader.number("m", kMaxLetterSize);
+  if (reader.has("n")) {
+    entry.notify = reader.boolean("n");
+    if (!entry.notify) reader.fail("\"n\" is false");  // one way to write each entry
+  }
   entry.recipient = reader.fixed<IdentityKey>("q");
   entry.root = reader.fixed<Root>("r");
   entry.subject = reader.text("s", kMaxEntrySubject);
@@ -211,8 +236,11 @@ void Queue::drop_orphans(std::uint64_t now) {
 }
 
 Result<QueueEntry> Queue::load(const std::string& id) {
+  return load_file(id, directory_ / file_name(id));
+}
+
+Result<QueueEntry> Queue::load_file(const std::string& id, const fs::path& path) const {
   if (!is_entry_id(id)) return Error{Code::kMalformed, "not the name of a queue entry: " + id};
-  const fs::path path = directory_ / file_name(id);
   const auto bytes = read_file(path, kMaxEntryFile);
   if (!bytes) return bytes.error();
   auto entry = decode_entry(id, *bytes, key_);
@@ -220,7 +248,7 @@ Result<QueueEntry> Queue::load(const std::string& id) {
   return entry;
 }
 
-Result<std::vector<QueueEntry>> Queue::list(std::vector<std::string>* damaged) {
+Result<std::vector<QueueEntry>> Queue::list(std::vector<DamagedEntry>* damaged) {
   std::error_code failure;
   std::vector<QueueEntry> all;
   fs::directory_iterator files(directory_, failure);
@@ -228,12 +256,14 @@ Result<std::vector<QueueEntry>> Queue::list(std::vector<std::string>* damaged) {
   for (; files != fs::directory_iterator{}; files.increment(failure)) {
     if (failure) return errno_error(failure.value(), directory_, "cannot list");
     const std::string name = files->path().filename().string();
-    if (!name.ends_with(kEntrySuffix)) continue;
-    auto entry = load(name.substr(0, name.size() - kEntrySuffix.size()));
-    if (entry) {
+    const bool waits = name.ends_with(kEntrySuffix);
+    if (!waits && (damaged == nullptr || !is_entry_file(name))) continue;
+    const std::string id = name.substr(0, name.rfind('.'));
+    auto entry = load_file(id, files->path());
+    if (entry && waits) {
       all.push_back(std::move(*entry));
-    } else if (damaged != nullptr && entry.error().code != Code::kNotFound) {
-      damaged->push_back(entry.error().context);
+    } else if (!entry && damaged != nullptr && entry.error().code != Code::kNotFound) {
+      damaged->push_back({waits ? id : name, entry.error().context});
     }
   }
   std::ranges::sort(all, [](const QueueEntry& a, const QueueEntry& b) {
@@ -243,7 +273,14 @@ Result<std::vector<QueueEntry>> Queue::list(std::vector<std::string>* damaged) {
 }
 
 Result<std::optional<Claim>> Queue::claim(const std::string& id) {
-  const fs::path path = directory_ / file_name(id);
+  return claim_file(id, directory_ / file_name(id));
+}
+
+Result<std::optional<Claim>> Queue::claim_ended(const EndedEntry& ended) {
+  return claim_file(ended.id, directory_ / ended_name(ended.id, ended.ending));
+}
+
+Result<std::optional<Claim>> Queue::claim_file(const std::string& id, const fs::path& path) const {
   // For writing, so that letting go of a claim is an IN_CLOSE_WRITE and plain reading is not.
   auto lock = open_file(path, O_RDWR);
   if (!lock) {
@@ -251,12 +288,22 @@ Result<std::optional<Claim>> Queue::claim(const std::string& id) {
     return lock.error();
   }
   if (flock(lock->get(), LOCK_EX | LOCK_NB) != 0) return std::optional<Claim>{};
-  auto entry = load(id);  // again under the lock: it may have been finished meanwhile
+  auto entry = load_file(id, path);  // again under the lock: it may have been finished meanwhile
   if (!entry) {
     if (entry.error().code == Code::kNotFound) return std::optional<Claim>{};
     return entry.error();
   }
   return std::optional<Claim>(Claim{std::move(*entry), std::move(*lock)});
+}
+
+bool wants_notice(const QueueEntry& entry, Ending ending) {
+  switch (ending) {
+    case Ending::kDelivered: return entry.notify;
+    case Ending::kCancelled: return false;
+    case Ending::kExpired:
+    case Ending::kFailed: return true;
+  }
+  return false;
 }
 
 Status Queue::finish(const Claim& claim, Ending ending, std::uint64_t now) {
@@ -266,57 +313,74 @@ Status Queue::finish(const Claim& claim, Ending ending, std::uint64_t now) {
   if (!recorded && ending != Ending::kDelivered) return recorded;
   // A crash here leaves an entry that has a record: an entry that is there counts more.
   if (!recorded) (void)state_.forget_end(entry.id);
-  const fs::path path = directory_ / file_name(claim.entry.id);
-  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+  const fs::path path = directory_ / file_name(entry.id);
+  const bool noticed = wants_notice(entry, ending);
+  const int done = noticed
+                       ? rename(path.c_str(), (directory_ / ended_name(entry.id, ending)).c_str())
+                       : unlink(path.c_str());
+  if (done != 0 && errno != ENOENT) {
     const int why = errno;
     (void)state_.forget_end(entry.id);
-    return errno_error(why, path, "cannot remove");
+    return errno_error(why, path, noticed ? "cannot rename" : "cannot remove");
   }
-  if (ending != Ending::kDelivered)
+  if (noticed || ending != Ending::kDelivered)
     if (const auto synced = sync_directory(directory_); !synced) return synced;
+  if (noticed) return {};  // the notice tells of the progress, and needs the stream
+  (void)state_.forget_progress(entry.id);
+  return drop_letter(entry.letter);
+}
+
+Result<std::vector<EndedEntry>> Queue::ended() const {
+  std::vector<EndedEntry> all;
+  std::error_code failure;
+  fs::directory_iterator files(directory_, failure);
+  for (; !failure && files != fs::directory_iterator{}; files.increment(failure)) {
+    const std::string name = files->path().filename().string();
+    for (const EndedSuffix& row : kEndedSuffixes) {
+      if (!name.ends_with(row.suffix)) continue;
+      std::string id = name.substr(0, name.size() - row.suffix.size());
+      if (is_entry_id(id)) all.push_back({std::move(id), row.ending});
+    }
+  }
+  if (failure) return errno_error(failure.value(), directory_, "cannot list");
+  return all;
+}
+
+Status Queue::forget(const Claim& claim, Ending ending) {
+  const fs::path path = directory_ / ended_name(claim.entry.id, ending);
+  if (unlink(path.c_str()) != 0 && errno != ENOENT)
+    return errno_error(errno, path, "cannot remove");
   (void)state_.forget_progress(claim.entry.id);
+  return drop_letter(claim.entry.letter);
+}
+
+Status Queue::remove_damaged(const std::string& id) {
+  const bool waits = !is_entry_file(id);
+  const fs::path path = directory_ / (waits ? file_name(id) : id);
+  const std::string name = waits ? id : id.substr(0, id.rfind('.'));
+  const auto lock = open_file(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW);
+  if (!lock) return lock.error();
+  const auto ours = lock_file(lock->get(), LockKind::kExclusive, {}, path);
+  if (!ours) return ours.error();
+  if (!*ours) return Error{Code::kBusy, path.string() + ": another process has it"};
+  if (load_file(name, path)) return Error{Code::kExists, path.string() + ": it can be read"};
+  if (unlink(path.c_str()) != 0) return errno_error(errno, path, "cannot remove");
+  if (const auto synced = sync_directory(directory_); !synced) return synced;
+  (void)state_.forget_progress(name);
+  return is_entry_id(name) ? drop_letter(name.substr(0, kLetterDigits)) : Status{};
+}
+
+/// The stream goes with the last entry of its letter.
+Status Queue::drop_letter(const std::string& letter) {
   std::error_code failure;
   for (const auto& file : fs::directory_iterator(directory_, failure)) {
     const std::string name = file.path().filename().string();
-    if (name.starts_with(claim.entry.letter) &&
-        (name.ends_with(kEntrySuffix) || name.ends_with(".new")))
-      return {};
+    if (name.starts_with(letter) && (is_entry_file(name) || name.ends_with(".new"))) return {};
   }
   if (failure) return errno_error(failure.value(), directory_, "cannot list");
-  (void)unlink(stream_path(claim.entry.letter).c_str());
-  (void)unlink(leaves_path(claim.entry.letter).c_str());
+  (void)unlink(stream_path(letter).c_str());
+  (void)unlink(leaves_path(letter).c_str());
   return {};
-}
-
-void Queue::note_failure(const std::string& id, const std::string& why, std::uint64_t now) {
-  Progress next = progress(id);
-  ++next.attempts;
-  const std::uint64_t step = kFirstRetry << std::min<std::uint64_t>(next.attempts - 1, 12);
-  const std::uint64_t wait = std::min(step, kLastRetry);
-  next.next_attempt = now + wait / 2 + random_below(wait / 2 + 1);
-  next.last_error = clean_line(why).substr(0, 512);
-  (void)state_.set_progress(id, next);  // lost progress costs a retry, never mail
-}
-
-void Queue::note_words(const std::string& id, const std::string& why) {
-  Progress next = progress(id);
-  next.last_error = clean_line(why).substr(0, 512);
-  (void)state_.set_progress(id, next);
-}
-
-Progress Queue::progress(const std::string& id) {
-  auto known = state_.progress(id);
-  return known ? *known : Progress{};
-}
-
-Result<QueueWatch> QueueWatch::create(const fs::path& directory) {
-  QueueWatch watch;
-  watch.fd_ = Fd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (!watch.fd_) return errno_error(errno, directory, "cannot watch");
-  // A new entry appears by rename; an entry that `send` claimed is released when it is closed.
-  if (inotify_add_watch(watch.fd_.get(), directory.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
-    return errno_error(errno, directory, "cannot watch");
-  return watch;
 }
 
 }  // namespace p2pmail::core

@@ -46,9 +46,13 @@ Status check_receipt(Store& store, const QueueEntry& entry, ByteView bytes,
   return {};
 }
 
-Status conclude_delivery(Store& store, const Claim& claim, const Now& now) {
+Status conclude_delivery(Store& store, const Claim& claim, const NoticeOptions& notices,
+                         const Now& now) {
   const auto done = store.queue().finish(claim, Ending::kDelivered, now.time);
   if (!done) return done;
+  // What this cannot do now, the queue's upkeep does later.
+  if (claim.entry.notify)
+    (void)end_with_notice(store, claim, Ending::kDelivered, notices, now.time);
   // What is left there of it costs a question to a relay, and nothing else.
   if (const auto deposits = store.deposits(); deposits && *deposits != nullptr)
     (void)(*deposits)->forget(claim.entry.id);

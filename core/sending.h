@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/envelope.h"
+#include "core/notice.h"
 #include "core/queue.h"
 #include "core/store.h"
 #include "core/stream_file.h"
@@ -20,7 +21,8 @@ namespace p2pmail::core {
 /// device that the recipient's card names. kForged.
 [[nodiscard]] Status check_receipt(Store& store, const QueueEntry& entry, ByteView receipt,
                                    const std::vector<Digest>& envelopes);
-/// The terminal state "delivered": out of the queue.
-[[nodiscard]] Status conclude_delivery(Store& store, const Claim& claim, const Now& now);
+/// The terminal state "delivered": out of the queue, with a notice when one was asked for.
+[[nodiscard]] Status conclude_delivery(Store& store, const Claim& claim,
+                                       const NoticeOptions& notices, const Now& now);
 
 }  // namespace p2pmail::core

@@ -18,7 +18,12 @@ constexpr const char* kStateSchema =
     " blocked INTEGER NOT NULL DEFAULT 0, verified INTEGER NOT NULL DEFAULT 0,"
     " added INTEGER NOT NULL, card BLOB) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS progress(entry TEXT PRIMARY KEY, attempts INTEGER NOT NULL,"
-    " next INTEGER NOT NULL, error TEXT NOT NULL) WITHOUT ROWID;";
+    " next INTEGER NOT NULL, error TEXT NOT NULL) WITHOUT ROWID;"
+    // Beside it and not in it: an older version of this program writes rows of four columns.
+    "CREATE TABLE IF NOT EXISTS trials(entry TEXT PRIMARY KEY, last INTEGER NOT NULL,"
+    " refusals INTEGER NOT NULL, since INTEGER NOT NULL, refusal TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS sightings(entry TEXT PRIMARY KEY, ending INTEGER NOT NULL,"
+    " boot BLOB NOT NULL, boot_time INTEGER NOT NULL) WITHOUT ROWID;";
 constexpr const char* kSeenSchema =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
     "CREATE TABLE IF NOT EXISTS seen(key BLOB PRIMARY KEY, folder TEXT NOT NULL,"
@@ -48,7 +53,7 @@ struct State::Impl {
     const Bytes recipient = row.blob(1);
     const auto ending = row.number(2);
     if (message.size() != MessageId::kSize || recipient.size() != IdentityKey::kSize ||
-        ending < 1 || ending > static_cast<std::uint64_t>(Ending::kCancelled))
+        ending < 1 || ending > static_cast<std::uint64_t>(Ending::kFailed))
       return Error{Code::kMalformed, seen_name + ": the end of a letter is damaged"};
     std::copy(message.begin(), message.end(), found.message.bytes.begin());
     std::copy(recipient.begin(), recipient.end(), found.recipient.bytes.begin());
@@ -233,24 +238,74 @@ Result<MergeOutcome> State::merge_peer_card(const Card& card, bool create) {
 }
 
 Result<Progress> State::progress(const std::string& entry) {
-  auto query = impl_->query("SELECT attempts, next, error FROM progress WHERE entry = ?");
+  auto query = impl_->query(
+      "SELECT attempts, next, error, last, refusals, since, refusal"
+      " FROM progress LEFT JOIN trials USING(entry) WHERE entry = ?");
   const auto row = query.bind(std::string_view(entry)).step();
   if (!row) return row.error();
   if (!*row) return Progress{};
-  return Progress{query.number(0), query.number(1), query.text(2)};
+  return Progress{query.number(0), query.number(1), query.text(2), query.number(3),
+                  query.number(4), query.number(5), query.text(6)};
 }
 
 Status State::set_progress(const std::string& entry, const Progress& progress) {
-  return impl_->query("INSERT OR REPLACE INTO progress VALUES(?, ?, ?, ?)")
-      .bind(std::string_view(entry))
-      .bind(progress.attempts)
-      .bind(progress.next_attempt)
-      .bind(std::string_view(progress.last_error))
-      .run();
+  return together([&]() -> Status {
+    const auto first = impl_->query("INSERT OR REPLACE INTO progress VALUES(?, ?, ?, ?)")
+                           .bind(std::string_view(entry))
+                           .bind(progress.attempts)
+                           .bind(progress.next_attempt)
+                           .bind(std::string_view(progress.last_error))
+                           .run();
+    if (!first) return first;
+    return impl_->query("INSERT OR REPLACE INTO trials VALUES(?, ?, ?, ?, ?)")
+        .bind(std::string_view(entry))
+        .bind(progress.last_attempt)
+        .bind(progress.refusals)
+        .bind(progress.refused_since)
+        .bind(std::string_view(progress.refusal))
+        .run();
+  });
 }
 
 Status State::forget_progress(const std::string& entry) {
-  return impl_->query("DELETE FROM progress WHERE entry = ?").bind(std::string_view(entry)).run();
+  const auto one =
+      impl_->query("DELETE FROM progress WHERE entry = ?").bind(std::string_view(entry)).run();
+  // Most letters are delivered at the first attempt and have no row in either table.
+  if (!one || sqlite3_changes(impl_->state.get()) == 0) return one;
+  return impl_->query("DELETE FROM trials WHERE entry = ?").bind(std::string_view(entry)).run();
+}
+
+Result<std::map<std::string, Sighting>> State::sightings() {
+  auto query = impl_->query("SELECT entry, ending, boot, boot_time FROM sightings");
+  std::map<std::string, Sighting> all;
+  for (;;) {
+    const auto row = query.step();
+    if (!row) return row.error();
+    if (!*row) return all;
+    Sighting one;
+    const auto ending = query.number(1);
+    const Bytes boot = query.blob(2);
+    // A row that makes no sense is a sighting of nothing; it is overwritten by the next one.
+    if (boot.size() != one.boot_id.size() || ending > static_cast<std::uint64_t>(Ending::kFailed))
+      continue;
+    one.ending = static_cast<Ending>(ending);
+    std::ranges::copy(boot, one.boot_id.begin());
+    one.boot_time = query.number(3);
+    all.emplace(query.text(0), one);
+  }
+}
+
+Status State::set_sighting(const std::string& entry, const Sighting& sighting) {
+  return impl_->query("INSERT OR REPLACE INTO sightings VALUES(?, ?, ?, ?)")
+      .bind(std::string_view(entry))
+      .bind(static_cast<std::uint64_t>(sighting.ending))
+      .bind(ByteView(sighting.boot_id))
+      .bind(sighting.boot_time)
+      .run();
+}
+
+Status State::forget_sighting(const std::string& entry) {
+  return impl_->query("DELETE FROM sightings WHERE entry = ?").bind(std::string_view(entry)).run();
 }
 
 Status State::record_end(const std::string& entry, const LetterEnd& end) {

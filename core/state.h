@@ -1,13 +1,16 @@
 // What a store remembers besides mail, in SQLite: peers with their cards, progress of the queue, and
 // the index of the journal. The only header whose source sees SQLite.
 //
-// state.db  WAL, synchronous=FULL: peers (truth), progress of attempts (may be lost)
+// state.db  WAL, synchronous=FULL: peers (truth), progress of attempts (may be lost), which deadlines
+//           were seen passed (may be lost: it takes an hour more then)
 // seen.db   WAL, synchronous=NORMAL: index of the journal, caught up or rebuilt from it
 // Several processes use both at once; every wait for a lock is bounded (5 seconds, then kBusy).
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,14 +37,27 @@ struct Peer {
 
 struct Progress {
   std::uint64_t attempts = 0;
-  std::uint64_t next_attempt = 0;  // seconds since 1970
-  std::string last_error;          // in words, may be empty
+  std::uint64_t next_attempt = 0;   // seconds since 1970
+  std::string last_error;           // in words, may be empty
+  std::uint64_t last_attempt = 0;   // seconds since 1970; 0 = none, or not known
+  std::uint64_t refusals = 0;       // final ones (core/expiry.h) with nothing milder between them
+  std::uint64_t refused_since = 0;  // the first of them; 0 = none
+  std::string refusal;              // the last of them, in words
 };
 
 /// How a letter left the queue, for one recipient.
 enum class Ending : std::uint8_t {
   kDelivered = 1,  // a device of the recipient signed a receipt
   kCancelled = 2,  // by the user; what was sent before may still arrive
+  kExpired = 3,    // waited longer than the setting allows; what was sent before may have arrived
+  kFailed = 4,     // the recipient's device refused it for good, as often as core/expiry.h says
+};
+
+/// The first time that a queue entry's deadline was seen passed.
+struct Sighting {
+  Ending ending = Ending::kExpired;  // what is to become of the entry
+  std::uint64_t boot_time = 0;       // seconds, CLOCK_BOOTTIME
+  std::array<std::uint8_t, 16> boot_id{};
 };
 struct LetterEnd {
   MessageId message;
@@ -84,6 +100,11 @@ class State {
   [[nodiscard]] Result<Progress> progress(const std::string& entry);
   [[nodiscard]] Status set_progress(const std::string& entry, const Progress& progress);
   [[nodiscard]] Status forget_progress(const std::string& entry);
+
+  // Deadlines of queue entries that were seen passed, by entry id.
+  [[nodiscard]] Result<std::map<std::string, Sighting>> sightings();
+  [[nodiscard]] Status set_sighting(const std::string& entry, const Sighting& sighting);
+  [[nodiscard]] Status forget_sighting(const std::string& entry);
 
   // Endings of queue entries. Not synced at once: a power cut may forget the last ones, and then
   // nothing is said about them.

@@ -208,6 +208,30 @@ TEST_F(MailTest, RetryTriesAndSaysWhatIsTrue) {
   EXPECT_NE(rows.find(R"("delivery":"queued")"), std::string::npos) << rows;
 }
 
+TEST_F(MailTest, CancelTakesADamagedEntryByTheNameThatIsPrinted) {
+  ASSERT_EQ(ann({"send", "--no-push", "me"}, "x").status, 0);
+  const std::string id = json::parse(ann({"queue", "--json"}).out)["entry"];
+  const auto path = ann.home() / "store/queue" / (id + ".entry");
+  std::ofstream(path, std::ios::trunc) << "damage";
+  const auto listed = ann({"queue"});
+  EXPECT_EQ(listed.status, 65);
+  EXPECT_NE(listed.err.find("p2pmail queue cancel " + id), std::string::npos) << listed.err;
+  EXPECT_EQ(ann({"queue", "cancel", "ffffffff"}).status, 66);
+  EXPECT_TRUE(std::filesystem::exists(path));
+  const auto removed = ann({"queue", "cancel", path.string()});
+  EXPECT_EQ(removed.status, 0) << removed.err;
+  EXPECT_NE(removed.err.find(id + ": removed"), std::string::npos) << removed.err;
+  EXPECT_TRUE(std::filesystem::is_empty(ann.home() / "store/queue"));
+  EXPECT_EQ(total(".Sent"), "1");
+}
+
+TEST_F(MailTest, NotifyTellsOfADeliveryToMyself) {
+  ASSERT_EQ(ann({"send", "--notify", "-s", "Told", "me"}, "x").status, 0);
+  EXPECT_EQ(total("INBOX"), "2");
+  EXPECT_EQ(total(".Sent"), "1");
+  EXPECT_NE(ann({"ls"}).out.find("Delivered: Told"), std::string::npos) << ann({"ls"}).out;
+}
+
 TEST_F(MailTest, MovesToAFolderAndToTheTrash) {
   send({}, "x");
   EXPECT_EQ(ann({"mv", "@", "Lists"}).status, 0);

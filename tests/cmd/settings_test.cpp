@@ -63,6 +63,16 @@ TEST_F(SettingsTest, NamesTheLineThatIsWrong) {
   EXPECT_NE(refusal("listen = tcp://nowhere\n").find(":1: listen: "), std::string::npos);
 }
 
+TEST_F(SettingsTest, BoundsHowLongALetterWaits) {
+  EXPECT_EQ(load("")->expire, std::chrono::hours{30 * 24});
+  EXPECT_EQ(load("expire = 1h")->expire, std::chrono::hours{1});
+  EXPECT_EQ(load("expire = 1000d")->expire, std::chrono::hours{24'000});
+  EXPECT_EQ(refusal("expire = 3599"), ":1: expire: at least 1h");
+  EXPECT_EQ(refusal("expire = 0"), ":1: expire: at least 1h");
+  EXPECT_FALSE(load("expire = 1001d"));
+  EXPECT_FALSE(load("expire ="));
+}
+
 TEST_F(SettingsTest, HintNamesTheNearestKey) {
   const auto loaded = load("keep_fre = 1G\n");
   ASSERT_FALSE(loaded);

@@ -166,7 +166,7 @@ TEST_F(QueueTest, ReportsADamagedEntryAndListsTheOthers) {
     Bytes damaged = bytes;
     damaged[bit / 8] = static_cast<std::uint8_t>(damaged[bit / 8] ^ (1U << (bit % 8)));
     ASSERT_TRUE(replace_file(path, damaged));
-    std::vector<std::string> reports;
+    std::vector<DamagedEntry> reports;
     const auto listed = queue_.list(&reports);
     ASSERT_TRUE(listed);
     ASSERT_EQ(listed->size(), 1U) << bit;
@@ -187,13 +187,54 @@ TEST_F(QueueTest, RefusesAnEntryUnderAnotherName) {
 TEST_F(QueueTest, BacksOffWithinBounds) {
   const auto entries = queued();
   for (int attempt = 1; attempt <= 40; ++attempt) {
-    queue_.note_failure(entries[0].id, "nobody\x1b[31m there", 1000);
+    queue_.note_failure(entries[0].id, {Code::kUnavailable, "nobody\x1b[31m there"}, 1000);
     const Progress progress = queue_.progress(entries[0].id);
     EXPECT_EQ(progress.attempts, static_cast<std::uint64_t>(attempt));
     EXPECT_GE(progress.next_attempt, 1000U + 15U);
     EXPECT_LE(progress.next_attempt, 1000U + 6U * 3600U);
     EXPECT_EQ(progress.last_error.find('\x1b'), std::string::npos);
   }
+}
+
+TEST_F(QueueTest, PutsNothingOffForAnAttemptByHand) {
+  const auto entries = queued();
+  queue_.note_failure(entries[0].id, {Code::kUnavailable, "nobody there"}, 1000);
+  const Progress before = queue_.progress(entries[0].id);
+  for (int i = 0; i < 20; ++i)
+    queue_.note_failure(entries[0].id, {Code::kUnavailable, "still nobody"}, 1500, Backoff::kStays);
+  const Progress after = queue_.progress(entries[0].id);
+  EXPECT_EQ(after.attempts, before.attempts);
+  EXPECT_EQ(after.next_attempt, before.next_attempt);
+  EXPECT_EQ(after.last_error, "still nobody");
+  EXPECT_EQ(after.last_attempt, 1500U);
+}
+
+TEST_F(QueueTest, WritesAWishForANoticeOnlyWhereThereIsOne) {
+  auto entries = two_entries();
+  entries[1].notify = true;
+  ASSERT_TRUE(queue_.add_letter(entries[0].letter, sealed_, {}));
+  ASSERT_TRUE(queue_.prepare(entries));
+  ASSERT_TRUE(queue_.publish(entries));
+  EXPECT_FALSE(queue_.load(entries[0].id)->notify);
+  EXPECT_TRUE(queue_.load(entries[1].id)->notify);
+  // An entry without the wish is one that older versions of this program read.
+  const auto size = [&](int i) {
+    return std::filesystem::file_size(queue_.directory() / (entries[i].id + ".entry"));
+  };
+  EXPECT_EQ(size(0) + 3, size(1));
+}
+
+TEST_F(QueueTest, RemovesADamagedEntryAndNoOther) {
+  const auto entries = queued();
+  ASSERT_TRUE(replace_file(queue_.directory() / (entries[0].id + ".entry"), bytes_of("damage")));
+  EXPECT_EQ(queue_.remove_damaged(entries[1].id).error().code, Code::kExists);
+  EXPECT_EQ(queue_.remove_damaged(Queue::new_letter() + ".1").error().code, Code::kNotFound);
+  ASSERT_TRUE(queue_.remove_damaged(entries[0].id));
+  EXPECT_TRUE(std::filesystem::exists(queue_.stream_path(entries[0].letter)));
+  EXPECT_EQ(queue_.list()->size(), 1U);
+  ASSERT_TRUE(replace_file(queue_.directory() / (entries[1].id + ".entry"), bytes_of("damage")));
+  ASSERT_TRUE(queue_.remove_damaged(entries[1].id));
+  EXPECT_TRUE(std::filesystem::is_empty(queue_.directory()));
 }
 
 }  // namespace

@@ -377,7 +377,7 @@ TEST(Vectors, QueueEntry) {
   const testing::TempDir directory;
   auto state = State::open(directory.path());
   ASSERT_TRUE(state);
-  each_case("queue-entry", 5, [&](const Case& one) {
+  each_case("queue-entry", 7, [&](const Case& one) {
     Queue queue(directory.path(), SymmetricKey(one.bytes("queue-key")), *state);
     const std::string name = one.text("name");
     ASSERT_TRUE(replace_file(directory.path() / name, one.bytes("bytes")));
@@ -392,6 +392,7 @@ TEST(Vectors, QueueEntry) {
     EXPECT_EQ(entry->subject, one.text("subject"));
     EXPECT_EQ(entry->time, one.number("time"));
     EXPECT_EQ(entry->size, one.number("size"));
+    EXPECT_EQ(entry->notify, one.number("notify") == 1);
   });
 }
 

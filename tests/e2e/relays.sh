@@ -97,8 +97,8 @@ queue_is_empty alice || die "$(as alice queue)"
 expect 67 as carol relay allow nobody
 expect 64 as carol relay allow bob --keep 5s
 expect 66 as carol relay revoke alice
-expect 66 as bob relay leave alice
-expect 69 as bob relay use alice
+expect 66 as bob relay leave dave
+expect 69 as bob relay use dave
 as bob relay leave carol
 [ -z "$(as bob relay ls)" ] || die "$(as bob relay ls)"
 stop "$carol"

@@ -366,6 +366,10 @@ def read_queue_entry(data, name, key):
            "leaves": int(inner.take("l", bool)), "offset": inner.number("m", 0, MAX_LETTER),
            "recipient": inner.bytes("q", 32), "root": inner.bytes("r", 32),
            "subject": inner.text("s", 256), "time": inner.number("t", 0, MAX_TIME),
-           "size": inner.number("z", 0, MAX_LETTER)}
+           "size": inner.number("z", 0, MAX_LETTER), "notify": 0}
+    if "n" in inner.left:
+        out["notify"] = int(inner.take("n", bool))
+        if not out["notify"]:
+            raise malformed("a wish that is none")
     inner.end()
     return out

@@ -380,7 +380,8 @@ void make_queue(const Kit& kit) {
         .hex("root", Bytes(32, 4))
         .text("subject", "Grüße")
         .number("time", core::test::kTestTime)
-        .number("size", 2162688);
+        .number("size", 2162688)
+        .number("notify", inner.contains("n") ? 1 : 0);
   };
   add("good", "ok", "An entry of a letter of three blocks.", good, kName, 1);
   add("other-name", "forged", "Moved to another name.", good,
@@ -389,6 +390,11 @@ void make_queue(const Kit& kit) {
   Value unknown = good;
   unknown["zz"] = 1u;
   add("unknown-field", "malformed", "An unknown field.", unknown, kName, 1);
+  Value wanted = good;
+  wanted["n"] = true;
+  add("notify", "ok", "A notice of the delivery is wanted.", wanted, kName, 1);
+  wanted["n"] = false;
+  add("notify-false", "malformed", "No wish is written by leaving the field out.", wanted, kName, 1);
   kit.change("queue-entry", "flipped", "good", "forged", "One byte of the box.",
              "put: bytes 40 00ff");
 }
