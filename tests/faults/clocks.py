@@ -64,10 +64,7 @@ class Pair:
         self.bob.stop()
 
     def end(self):
-        for one in self.people:
-            if one.is_serving():
-                one.node.kill()
-                one.node.wait()
+        world.end_nodes(self.people)
 
     # A backup of a home, taken while nothing runs.
 

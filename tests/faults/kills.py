@@ -15,7 +15,7 @@ import sys
 import time
 
 import world
-from world import Violation, check_disk, check_once, until
+from world import Violation, check_disk, check_once
 
 MOST_AT_ONCE = 4
 QUIET = 60  # seconds for the queues to become empty after the storm
@@ -28,9 +28,9 @@ class Storm:
         self.people = [world.make_person(directory, name) for name in ("alice", "bob", "carol")]
         self.places = {one.name: one.serve() for one in self.people}
         world.befriend(*self.people)
-        self.running = []  # (process, person, when to kill it or None, letter or None)
-        self.letters = {}  # subject -> (sender, recipients, "accepted" | "perhaps")
-        self.kills = 0
+        self.jobs = world.Jobs()
+        self.letters = {}  # subject -> [sender, recipients, "accepted" | "perhaps"]
+        self.node_kills = 0
 
     def moment_of_death(self, share):
         return time.monotonic() + self.random.uniform(0, 0.15) if self.random.random() < share else None
@@ -44,41 +44,34 @@ class Storm:
         if self.random.random() < 0.3:
             words[1:1] = ["--wait", "2s"]
         body = (world.MARKER + b" word\n") * self.random.choice(SIZES)
-        self.letters[subject] = (sender, recipients, "perhaps")
-        self.running.append((sender.start(*words, body=body), sender, self.moment_of_death(0.4), subject))
+        letter = self.letters[subject] = [sender, recipients, "perhaps"]
+
+        def note(done):
+            if done.status in (0, 75):
+                letter[2] = "accepted"
+            elif not done.killed:
+                raise Violation(f"mail that has to wait is no error: {done}")
+
+        self.jobs.start(sender, *words, body=body, death=self.moment_of_death(0.4), then=note)
 
     def start_fetch(self):
-        one = self.random.choice(self.people)
-        self.running.append((one.start("fetch"), one, self.moment_of_death(0.5), None))
+        def note(done):
+            if not done.killed and done.status != 0:
+                raise Violation(f"who cannot be reached is no error: {done}")
+
+        self.jobs.start(self.random.choice(self.people), "fetch", death=self.moment_of_death(0.5), then=note)
 
     def kill_a_node(self):
         one = self.random.choice(self.people)
         one.stop(signal.SIGKILL)
-        self.kills += 1
+        self.node_kills += 1
         one.serve(self.places[one.name])
-
-    def reap(self):
-        still = []
-        for process, person, death, subject in self.running:
-            if process.poll() is None:
-                if death is not None and time.monotonic() >= death:
-                    process.kill()
-                    self.kills += 1
-                still.append((process, person, death, subject))
-                continue
-            done = person.finish(process)
-            world.check_status(done, may_be_killed=death is not None)
-            if subject is not None and done.status in (0, 75):
-                self.letters[subject] = (*self.letters[subject][:2], "accepted")
-            elif not done.killed and done.status not in (0, 75):
-                raise Violation(f"without a fault of its own it should succeed: {done}")
-        self.running = still
 
     def blow(self, seconds):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.reap()
-            if len(self.running) >= MOST_AT_ONCE:
+            self.jobs.reap()
+            if len(self.jobs.running) >= MOST_AT_ONCE:
                 time.sleep(0.002)
                 continue
             kind = self.random.random()
@@ -88,22 +81,7 @@ class Storm:
                 self.start_fetch()
             else:
                 self.start_send()
-        if not until(world.LIMIT, lambda: self.reap() or not self.running):
-            raise Violation("a hang: what was started does not end")
-
-    def calm(self):
-        for one in self.people:
-            if not one.is_serving():
-                raise Violation(f"{one.name}'s node ended by itself: {one.node_error()}")
-
-        def drained():
-            for one in self.people:
-                one.must("fetch")
-            return not any(one.queued() for one in self.people)
-
-        if not until(QUIET, drained):
-            left = {one.name: [q["reason"] for q in one.queued()] for one in self.people}
-            raise Violation(f"the queues do not become empty: {left}")
+        self.jobs.wait()
 
     def check(self):
         for one in self.people:
@@ -118,13 +96,8 @@ class Storm:
         check_disk(*self.people)
 
     def end(self):
-        for process, *_ in self.running:
-            process.kill()
-            process.wait()
-        for one in self.people:
-            if one.is_serving():
-                one.node.kill()
-                one.node.wait()
+        self.jobs.end()
+        world.end_nodes(self.people)
 
 
 def main():
@@ -138,10 +111,13 @@ def main():
     try:
         storm = Storm(directory, options.seed)
         storm.blow(options.seconds)
-        storm.calm()
+        world.drain(storm.people, QUIET)
         storm.check()
         accepted = sum(fate == "accepted" for *_, fate in storm.letters.values())
-        world.say(f"kills: {storm.kills} kills, {len(storm.letters)} letters, {accepted} accepted; 0 failed")
+        world.say(
+            f"kills: {storm.node_kills} of nodes, {storm.jobs.kills} of others; "
+            f"{len(storm.letters)} letters, {accepted} accepted; 0 failed"
+        )
         return 0
     except Violation as broken:
         world.say(f"FAILED kills.py --seconds {options.seconds:g} --seed {options.seed}\n    {broken}")

@@ -22,8 +22,10 @@ import world
 from world import Violation, check_claims, check_disk, check_holds, check_once, until
 
 PIECE = 16 * 1024
+DARKNESS = 8  # seconds at most; a conversation itself waits for much longer
 RECORDING = 64 * 1024  # bytes of a connection that are kept for a replay
 MOST_CONNECTIONS = 64
+MOST_AT_ONCE = 6  # commands
 CALM = 60  # seconds for the queues to become empty
 
 
@@ -39,6 +41,7 @@ class Link:
         self.limit = rng.choice([rng.randrange(600), rng.randrange(8000), rng.randrange(200_000)])
         self.heard = b""
         self.second = None  # for twice: the same bytes to a connection of their own
+        self.end = None  # when a link that went dark is reset at last
 
     def others(self):
         return list({one for one in (self.near, self.far, self.second) if one is not None})
@@ -54,12 +57,9 @@ class Link:
             if self.mode == "cut":
                 send_all(target, data[: self.random.randrange(len(data))])
             return False
-        if over and self.mode == "silence":
+        if over and self.is_dark(source):
+            self.end = self.end or time.monotonic() + self.random.uniform(1, DARKNESS)
             return True
-        if over and self.mode == "deaf" and source is self.near:
-            return True  # the node hears nothing any more
-        if over and self.mode == "mute" and source is self.far:
-            return True  # the node is not heard any more
         if self.mode == "delay":
             time.sleep(self.random.uniform(0, 0.05))
         if self.mode == "dribble" and self.passed < 4000:
@@ -68,9 +68,14 @@ class Link:
             send_all(self.second, data)
         return send_all(target, data)
 
+    def is_dark(self, source):
+        """silence: both ways; deaf: the node hears nothing any more; mute: it is not heard any more."""
+        from_dialer = source is self.near
+        return {"silence": True, "deaf": from_dialer, "mute": not from_dialer}.get(self.mode, False)
+
     def close(self):
         for one in self.others():
-            if self.mode == "reset":
+            if self.mode == "reset" or self.end is not None:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             one.close()
 
@@ -110,6 +115,9 @@ class Proxy(threading.Thread):
         self.listener.close()
 
     def turn(self):
+        for link in [link for link in self.links if link.end and link.end < time.monotonic()]:
+            link.close()
+            self.links.remove(link)
         with selectors.DefaultSelector() as selector:
             selector.register(self.listener, selectors.EVENT_READ)
             for link in self.links:
@@ -195,7 +203,7 @@ class Weather:
             proxy.start()
         world.befriend(*self.people)
         self.accepted = {"alice": [], "bob": []}  # by the name of the recipient
-        self.count = 0
+        self.jobs, self.count = world.Jobs(), 0
 
     def letter(self):
         sender = self.random.choice(self.people)
@@ -204,35 +212,40 @@ class Weather:
         self.count += 1
         body = (world.MARKER + b" word\n") * self.random.choice([1, 1, 500, 100_000])
         words = ["send", "--json", "--wait", "1s", "-s", subject, recipient.name]
-        done = sender.run(*words, body=body)
-        if done.status not in (0, 75):
-            raise Violation(f"mail that has to wait is no error: {done}")
-        self.accepted[recipient.name].append(subject)
-        if done.status == 0:
-            check_holds(recipient, subject, "send --wait")
+
+        def note(done):
+            if done.status not in (0, 75):
+                raise Violation(f"mail that has to wait is no error: {done}")
+            self.accepted[recipient.name].append(subject)
+            if done.status == 0:
+                check_holds(recipient, subject, "send --wait")
+
+        self.jobs.start(sender, *words, body=body, then=note)
+
+    def fetch(self):
+        def note(done):
+            if done.status != 0:
+                raise Violation(f"who cannot be reached is no error: {done}")
+
+        self.jobs.start(self.random.choice(self.people), "fetch", "--timeout", "3s", then=note)
 
     def blow(self, seconds):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.letter()
-            self.random.choice(self.people).must("fetch", "--timeout", "2s")
+            self.jobs.reap()
+            if len(self.jobs.running) >= MOST_AT_ONCE:
+                time.sleep(0.01)
+            elif self.random.random() < 0.6:
+                self.letter()
+            else:
+                self.fetch()
 
     def clear_up(self):
         for proxy in self.proxies:
             if not proxy.be_calm():
                 raise Violation("the proxy itself hangs")
-        for one in self.people:
-            if not one.is_serving():
-                raise Violation(f"{one.name}'s node ended by itself: {one.node_error()}")
-
-        def drained():
-            for one in self.people:
-                one.must("fetch")
-            return not any(one.queued() for one in self.people)
-
-        if not until(CALM, drained):
-            left = {one.name: [q["reason"] for q in one.queued()] for one in self.people}
-            raise Violation(f"the queues do not become empty: {left}")
+        self.jobs.wait()
+        world.drain(self.people, CALM)
 
     def check(self):
         for one in self.people:
@@ -246,10 +259,8 @@ class Weather:
     def end(self):
         for proxy in self.proxies:
             proxy.end()
-        for one in self.people:
-            if one.is_serving():
-                one.node.kill()
-                one.node.wait()
+        world.end_nodes(self.people)
+        self.jobs.end()
 
 
 def main():

@@ -14,7 +14,7 @@ import threading
 import time
 
 import world
-from world import Violation, check_disk, check_once, until
+from world import Violation, check_disk, check_once
 
 DRAINING = 60  # seconds
 
@@ -63,28 +63,22 @@ class Crowd:
             one.serve()
         world.befriend(self.alice, self.bob)
         self.program = MailProgram(self.bob.home / "mail", self.random.random())
-        self.running, self.letters = [], []
+        self.jobs, self.letters = world.Jobs(), []
 
     def start(self, person, *words, body=b""):
-        self.running.append((person, person.start(*words, body=body)))
-
-    def reap(self):
-        for person, process in list(self.running):
-            if process.poll() is None:
-                continue
-            self.running.remove((person, process))
-            done = person.finish(process)
-            world.check_status(done, may_be_killed=False)
+        def note(done):
             # A message that the mail program has moved meanwhile is "no such message".
-            if done.status != 0 and not (done.status == 66 and done.words[0] in ("mv", "flag")):
+            if done.status != 0 and not (done.status == 66 and words[0] in ("mv", "flag")):
                 raise Violation(f"it should succeed: {done}")
+
+        self.jobs.start(person, *words, body=body, then=note)
 
     def work(self, seconds):
         self.program.start()
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.reap()
-            if len(self.running) >= 4:
+            self.jobs.reap()
+            if len(self.jobs.running) >= 4:
                 time.sleep(0.005)
                 continue
             kind = self.random.random()
@@ -100,19 +94,12 @@ class Crowd:
                 self.start(self.bob, "flag", "@", "+flagged")
             else:
                 self.start(self.bob, "mv", "@", self.random.choice(["Lists", "Kept"]))
-        if not until(world.LIMIT, lambda: self.reap() or not self.running):
-            raise Violation("a hang: what was started does not end")
+        self.jobs.wait()
 
     def calm(self):
         self.program.ended.set()
         self.program.join(10)
-
-        def drained():
-            self.bob.must("fetch")
-            return not self.alice.queued()
-
-        if not until(DRAINING, drained):
-            raise Violation(f"the queue does not become empty: {[q['reason'] for q in self.alice.queued()]}")
+        world.drain([self.bob, self.alice], DRAINING)
         check_once(self.bob, self.letters)
         ids = [one["id"] for folder in ("INBOX", "Lists", "Kept") for one in self.bob.messages(folder)]
         if len(ids) != len(set(ids)) or len(ids) != len(self.letters):
@@ -123,13 +110,8 @@ class Crowd:
 
     def end(self):
         self.program.ended.set()
-        for _, process in self.running:
-            process.kill()
-            process.wait()
-        for one in (self.alice, self.bob):
-            if one.is_serving():
-                one.node.kill()
-                one.node.wait()
+        self.jobs.end()
+        world.end_nodes((self.alice, self.bob))
 
 
 def main():

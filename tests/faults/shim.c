@@ -11,6 +11,7 @@
                        kill-before, kill-after   SIGKILL in place of the call, or when it is done
                        power          SIGKILL in place of the call, and what was not synced is undone
    FAULT_SIDE          a directory on the same file system, outside FAULT_DIR
+   FAULT_LYING_DISK    for power: nothing is ever synced, so that a test of the test fails
    FAULT_CLOCK_OFFSET  seconds added to CLOCK_REALTIME
 
    Power cut: every change since the last fsync of its file (bytes, size) or directory (names) is taken
@@ -38,7 +39,7 @@ static const char *const kind_names[] = {"none",  "enospc",      "eio",        "
                                          "short", "kill-before", "kill-after", "power"};
 static enum kind fault_kind;
 static long fault_at;
-static int at_end;
+static int at_end, is_lying;
 static long calls;
 static long long clock_offset;
 static char root[PATH_MAX];
@@ -144,7 +145,7 @@ static void forget_last(void) {
 
 static void synced(int fd) {
   struct stat info;
-  if (fault_kind != POWER || fstat(fd, &info) != 0) return;
+  if (fault_kind != POWER || is_lying || fstat(fd, &info) != 0) return;
   for (size_t i = 0; i < undo_count; i++) {
     struct undo *one = &undos[i];
     const int is_file = one->change == BYTES;
@@ -197,6 +198,7 @@ __attribute__((constructor)) static void begin(void) {
   text = getenv("FAULT_LOG");
   if (text != NULL)
     log_fd = (int)syscall(SYS_openat, AT_FDCWD, text, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  is_lying = getenv("FAULT_LYING_DISK") != NULL;
   text = getenv("FAULT_AT");
   if (text == NULL) return;
   at_end = strcmp(text, "end") == 0;

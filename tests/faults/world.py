@@ -237,6 +237,68 @@ class Person:
         other.must("peers", "add", self.name, body=card)
 
 
+class Jobs:
+    """Commands in the background; some are killed at a moment that was chosen before."""
+
+    def __init__(self):
+        self.running, self.kills = [], 0
+
+    def start(self, person, *words, body=b"", death=None, then=None):
+        """`death`: a time.monotonic(); `then` gets what the command left, also when it was killed."""
+        self.running.append((person.start(*words, body=body), person, death, then))
+
+    def reap(self):
+        still = []
+        for process, person, death, then in self.running:
+            if process.poll() is None:
+                if death is not None and time.monotonic() >= death:
+                    process.kill()
+                    self.kills += 1
+                still.append((process, person, death, then))
+                continue
+            done = person.finish(process)
+            check_status(done, may_be_killed=death is not None)
+            if then is not None:
+                then(done)
+        self.running = still
+
+    def wait(self):
+        def all_done():
+            self.reap()
+            return not self.running
+
+        if not until(LIMIT, all_done):
+            raise Violation(f"a hang: {[job[0].words for job in self.running]}")
+
+    def end(self):
+        for process, *_ in self.running:
+            process.kill()
+            process.wait()
+
+
+def drain(people, seconds):
+    """Everybody fetches until nobody has anything queued."""
+
+    def drained():
+        for one in people:
+            one.must("fetch")
+        return not any(one.queued() for one in people)
+
+    for one in people:
+        if one.node is not None and not one.is_serving():
+            raise Violation(f"{one.name}'s node ended by itself: {one.node_error()}")
+    if not until(seconds, drained):
+        left = {one.name: [q["reason"] for q in one.queued()] for one in people}
+        raise Violation(f"what is queued is not delivered: {left}")
+
+
+def end_nodes(people):
+    for one in people:
+        if one.is_serving():
+            one.node.kill()
+            one.node.wait()
+
+
 def make_person(directory, name):
     person = Person(directory, name)
     person.must("keygen", "--name", name, "--no-passphrase")
