@@ -39,7 +39,7 @@ core::Result<std::optional<core::Peer>> peer_of(core::Store& store,
 void note_unreached(core::Store& store, const std::vector<std::string>& entries, const Error& why,
                     std::uint64_t now) {
   for (const auto& entry : entries) {
-    if (store.queue().progress(entry).next_attempt > now) continue;
+    if (!core::is_due(store.queue().progress(entry), now)) continue;
     store.queue().note_failure(entry, why.context, now);
   }
 }

@@ -303,6 +303,10 @@ Progress Queue::progress(const std::string& id) {
   return known ? *known : Progress{};
 }
 
+bool is_due(const Progress& progress, std::uint64_t now) {
+  return progress.next_attempt <= now || progress.next_attempt - now > kLastRetry;
+}
+
 Result<QueueWatch> QueueWatch::create(const fs::path& directory) {
   QueueWatch watch;
   watch.fd_ = Fd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
