@@ -74,6 +74,10 @@ class Store {
   [[nodiscard]] Status upkeep(const Now& now);
   /// Publishes these endpoints in a new device record; nothing happens when they are the current ones.
   [[nodiscard]] Status advertise(const std::vector<Endpoint>& endpoints, const Now& now);
+  /// For a device that came back from a backup: others hold a newer record of it, with prekeys whose
+  /// secrets are gone, and their mail cannot be opened. Publishes the current record above that one, at
+  /// most once an hour; nothing happens while another process changes the keys.
+  [[nodiscard]] Status publish_again(const Now& now);
   /// Opens keys/store. kLocked, kWrongPassphrase.
   [[nodiscard]] Result<AgreeSecret> unlock(const SecretBytes* passphrase) const;
 
