@@ -41,7 +41,7 @@ class Case:
             world.copy_home(template.directory / name, directory / name)
         self.alice, self.bob = world.Person(directory, "alice"), world.Person(directory, "bob")
         self.places = template.places
-        self.accepted = list(template.accepted)
+        self.accepted, self.cancelled = list(template.accepted), []
         self.log = directory / "calls.log"
         (directory / "side").mkdir()
 
@@ -188,11 +188,78 @@ class Files:
         case.bob.run(*self.words, env=case.env(case.bob))
 
 
+class Cancel(Waiting):
+    """queue cancel: what it cancelled does not come back, and what it did not is delivered."""
+
+    sides = ["alice"]
+    listener = "bob"
+
+    def act(self, case):
+        entry = next(one for one in case.alice.queued() if one["subject"] == "waiting 1")
+        done = case.alice.run("queue", "cancel", entry["id"], env=case.env(case.alice))
+        if case.at == "end" or "waiting 1" not in [one["subject"] for one in case.alice.queued()]:
+            case.accepted.remove("waiting 1")
+            case.cancelled.append("waiting 1")
+        elif done.status == 0:
+            raise Violation("cancelled, and still queued")
+
+
+class Rotate(Waiting):
+    """A replacement of the prekey, 40 days later, while letters for the older one are on their way."""
+
+    sides = ["bob"]
+    listener = "bob"
+
+    def act(self, case):
+        later = world.shim_environment(case.shim, FAULT_CLOCK_OFFSET=40 * 86_400)
+        case.bob.run("fetch", env=later | case.env(case.bob))
+        case.bob.must("fetch", env=later)
+
+
+class Move:
+    """A node at a new place, which its card has to name."""
+
+    sides = ["bob"]
+    listener = "bob"
+
+    def prepare(self, template):
+        pass
+
+    def act(self, case):
+        if case.bob.serve(env=case.env(case.bob), must=False):
+            case.bob.stop()
+        case.alice.must("send", "--no-push", "-s", "letter", "bob", body=BODY)
+        case.accepted.append("letter")
+
+
+class Keygen:
+    """keygen, which is done again when it failed."""
+
+    sides = ["carol"]
+    listener = "bob"
+
+    def prepare(self, template):
+        pass
+
+    def act(self, case):
+        carol = world.Person(case.directory, "carol")
+        carol.home.mkdir()
+        words = ("keygen", "--name", "carol", "--no-passphrase")
+        done = carol.run(*words, env=case.env(carol))
+        known = carol.run("whoami", "--json")
+        if done.status == 0 or known.status == 0:
+            carol.must("ls")
+            if done.status == 0 and done.out.split()[:1] != carol.must("whoami").out.split()[:1]:
+                raise Violation(f"another address than the one that was printed: {done.out!r}")
+        else:
+            carol.must(*words)
+
+
 SCENARIOS = {
     "queue": Queue(), "push": Push(), "push-big": PushBig(), "fetch": Fetch(),
     "fetch-push": FetchPush(), "serve-push": ServePush(),
     "mv": Files("mv", "@", "@~1", "Lists"), "flag": Files("flag", "@", "@~1", "+flagged", "-seen"),
-    "rm": Files("rm", "@", "@~1"),
+    "rm": Files("rm", "@", "@~1"), "cancel": Cancel(), "rotate": Rotate(), "move": Move(), "keygen": Keygen(),
 }
 
 
@@ -261,6 +328,9 @@ def play(scenario, case):
                 one.stop()
     heal(case, case.alice if scenario.listener == "alice" else case.bob)
     check_once(case.bob, case.accepted)
+    back = set(case.cancelled) & set(case.bob.all_subjects())
+    if back:
+        raise Violation(f"cancelled, and delivered even so: {sorted(back)}")
     check_sent(case)
     check_claims(case.alice, case.bob)
     for one in (case.alice, case.bob):
