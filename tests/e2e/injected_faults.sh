@@ -1,6 +1,6 @@
 #!/bin/sh
-# A bounded sample of tests/faults: broken file calls and power cuts, kills, a hostile network, clocks
-# that jump, stores from a backup, one Maildir that many use. tests/soak does the same for longer.
+# A bounded sample of tests/faults: broken file calls and power cuts, kills, a hostile network,
+# clocks that jump, stores from a backup, a Maildir that many use. tests/soak does it for longer.
 faults=$(cd "$(dirname "$0")/../faults" && pwd)
 . "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "python3 is not here"
@@ -9,7 +9,7 @@ command -v python3 >/dev/null || skip "python3 is not here"
 without_shim=
 trial() {
   set +e
-  python3 "$faults/$1" $2 >"$1.out" 2>&1
+  python3 -B "$faults/$1" $2 >"$1.out" 2>&1
   got=$?
   set -e
   tail -n 1 "$1.out"
@@ -28,7 +28,7 @@ trial clocks.py "--rounds 3"
 # A power cut that takes everything back has to be found out, or all of this finds nothing.
 for case in queue:alice:power:end push:bob:power:end; do
   set +e
-  python3 "$faults/sweep.py" --lying-disk --only $case >lying.out 2>&1
+  python3 -B "$faults/sweep.py" --lying-disk --only $case >lying.out 2>&1
   got=$?
   set -e
   [ "$got" = 1 ] && grep -q '^FAILED' lying.out || { cat lying.out; die "not found out: $case"; }

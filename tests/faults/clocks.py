@@ -18,6 +18,7 @@ from world import Violation, check_disk, check_holds, check_once, until
 DAY = 86_400
 JUMP = 400 * DAY
 DRAINING = 20  # seconds
+RESTORING = 3  # seconds: more than the records that are published in one
 BODY = world.MARKER + b" word\n"
 
 
@@ -73,9 +74,10 @@ class Pair:
         world.copy_home(one.home, self.directory / f"{one.name}.backup")
 
     def restore(self, one):
-        """Not in the second of the last change: records are numbered by their time."""
-        second = int(time.time())
-        until(3, lambda: time.time() >= second + 1)
+        """Records are numbered by the second, or one more than before for some in one second: a
+        backup that comes back in the seconds of the last changes would be taken for a clone."""
+        changed = time.time()
+        until(RESTORING + 1, lambda: time.time() >= changed + RESTORING)
         shutil.rmtree(one.home)
         (self.directory / f"{one.name}.backup").rename(one.home)
 
@@ -94,7 +96,7 @@ def jumping_clocks(pair, rng, rounds):
 
 
 def attempt_in_the_future(pair, _rng, _rounds):
-    """An attempt that failed while the clock was 400 days ahead does not keep mail waiting that long."""
+    """An attempt that failed while the clock was 400 days ahead keeps no mail waiting so long."""
     pair.queue("early")
     pair.alice.must("fetch", env=pair.at(JUMP))  # nobody listens
     pair.serve(pair.bob)
@@ -106,7 +108,7 @@ def attempt_in_the_future(pair, _rng, _rounds):
 
 
 def receiver_restored(pair, _rng, _rounds):
-    """bob's whole home comes back as it was: later mail arrives, mail of before is not there twice."""
+    """bob's whole home comes back as it was: later mail arrives, earlier mail not again."""
     pair.deliver("before")
     pair.back_up(pair.bob)
     pair.deliver("lost with the disk")
@@ -152,7 +154,7 @@ def receiver_restored_with_older_keys(pair, _rng, _rounds):
 
 
 def sender_restored(pair, _rng, _rounds):
-    """alice's home comes back with a queue whose mail was delivered since: no second copy with bob."""
+    """alice's home comes back with a queue that was delivered since: no second copy with bob."""
     pair.queue("once")
     pair.back_up(pair.alice)
     pair.serve(pair.bob)
@@ -168,7 +170,7 @@ def sender_restored(pair, _rng, _rounds):
 
 
 def damaged_index(pair, rng, _rounds):
-    """bob's index (seen.db) is gone, or older than his journal: it is rebuilt, and nothing doubled."""
+    """bob's index of what he has seen is gone: it is rebuilt, and nothing doubled."""
     pair.queue("known")
     pair.back_up(pair.alice)
     pair.serve(pair.bob)
@@ -213,7 +215,8 @@ def main():
     parser = argparse.ArgumentParser(description="Clocks that jump, stores from a backup.")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(s.__name__ for s in SCRIPTS))
+    names = ", ".join(script.__name__ for script in SCRIPTS)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=names)
     options = parser.parse_args()
     world.say(f"clocks: seed {options.seed}")
     directory = world.scratch_directory()

@@ -3,8 +3,8 @@
 
   kills.py [--seconds N] [--seed N]
 
-After the storm everything runs undisturbed; then each accepted letter is there exactly once, and each
-letter whose `send` was killed at most once.
+After the storm everything runs undisturbed; then each accepted letter is there exactly once, and
+each letter whose `send` was killed at most once.
 """
 
 import argparse
@@ -33,7 +33,8 @@ class Storm:
         self.node_kills = 0
 
     def moment_of_death(self, share):
-        return time.monotonic() + self.random.uniform(0, 0.15) if self.random.random() < share else None
+        moment = time.monotonic() + self.random.uniform(0, 0.15)
+        return moment if self.random.random() < share else None
 
     def start_send(self):
         sender = self.random.choice(self.people)
@@ -59,7 +60,8 @@ class Storm:
             if not done.killed and done.status != 0:
                 raise Violation(f"who cannot be reached is no error: {done}")
 
-        self.jobs.start(self.random.choice(self.people), "fetch", death=self.moment_of_death(0.5), then=note)
+        one = self.random.choice(self.people)
+        self.jobs.start(one, "fetch", death=self.moment_of_death(0.5), then=note)
 
     def kill_a_node(self):
         one = self.random.choice(self.people)
@@ -85,9 +87,10 @@ class Storm:
 
     def check(self):
         for one in self.people:
-            to_me = [s for s, (_, to, fate) in self.letters.items() if one in to and fate == "accepted"]
-            check_once(one, to_me)
-            mine = [s for s, (sender, _, fate) in self.letters.items() if sender is one and fate == "accepted"]
+            letters = [(subject, *letter) for subject, letter in self.letters.items()]
+            accepted = [letter[:3] for letter in letters if letter[3] == "accepted"]
+            check_once(one, [subject for subject, _, to in accepted if one in to])
+            mine = [subject for subject, sender, _ in accepted if sender is one]
             sent = one.subjects(".Sent")
             wrong = [s for s in mine if sent.count(s) != 1]
             if wrong:
@@ -120,7 +123,8 @@ def main():
         )
         return 0
     except Violation as broken:
-        world.say(f"FAILED kills.py --seconds {options.seconds:g} --seed {options.seed}\n    {broken}")
+        again = f"--seconds {options.seconds:g} --seed {options.seed}"
+        world.say(f"FAILED kills.py {again}\n    {broken}")
         return 1
     finally:
         if storm:

@@ -32,7 +32,10 @@ CALM = 60  # seconds for the queues to become empty
 class Link:
     """One connection from a dialer to the node behind the proxy, and what the mode does to it."""
 
-    MODES = ["pass", "refuse", "reset", "cut", "silence", "deaf", "mute", "delay", "dribble", "twice", "replay"]
+    MODES = [
+        "pass", "refuse", "reset", "cut", "silence", "deaf", "mute", "delay", "dribble", "twice",
+        "replay",
+    ]
 
     def __init__(self, near, far, mode, rng):
         self.near, self.far, self.mode, self.random = near, far, mode, rng
@@ -69,7 +72,7 @@ class Link:
         return send_all(target, data)
 
     def is_dark(self, source):
-        """silence: both ways; deaf: the node hears nothing any more; mute: it is not heard any more."""
+        """silence: both ways; deaf: the node hears nothing more; mute: it is not heard any more."""
         from_dialer = source is self.near
         return {"silence": True, "deaf": from_dialer, "mute": not from_dialer}.get(self.mode, False)
 
@@ -283,7 +286,8 @@ def main():
         world.say(f"proxy: {weather.count} letters, connections: {words}; 0 failed")
         return 0
     except Violation as broken:
-        world.say(f"FAILED proxy.py --seconds {options.seconds:g} --seed {options.seed}\n    {broken}")
+        again = f"--seconds {options.seconds:g} --seed {options.seed}"
+        world.say(f"FAILED proxy.py {again}\n    {broken}")
         return 1
     finally:
         if weather:

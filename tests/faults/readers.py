@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""One Maildir that many use at once: a node that receives, two fetches, commands that move and flag,
-and a mail program that renames files from new/ to cur/, changes flags and moves between folders.
+"""One Maildir that many use at once: a node that receives, two fetches, commands that move and
+flag, and a mail program that renames files from new/ to cur/, between folders and for flags.
 
   readers.py [--seconds N] [--seed N]
 """
@@ -86,7 +86,8 @@ class Crowd:
                 subject = f"letter {len(self.letters)}"
                 self.letters.append(subject)
                 push = ["--no-push"] if self.random.random() < 0.5 else []
-                self.start(self.alice, "send", *push, "-s", subject, "bob", body=world.MARKER + b"\n")
+                words = ("send", *push, "-s", subject, "bob")
+                self.start(self.alice, *words, body=world.MARKER + b"\n")
             elif kind < 0.8:
                 self.start(self.bob, "fetch")
                 self.start(self.bob, "fetch")
@@ -101,7 +102,9 @@ class Crowd:
         self.program.join(10)
         world.drain([self.bob, self.alice], DRAINING)
         check_once(self.bob, self.letters)
-        ids = [one["id"] for folder in ("INBOX", "Lists", "Kept") for one in self.bob.messages(folder)]
+        ids = []
+        for folder in ("INBOX", "Lists", "Kept"):
+            ids += [one["id"] for one in self.bob.messages(folder)]
         if len(ids) != len(set(ids)) or len(ids) != len(self.letters):
             raise Violation(f"{len(self.letters)} letters, {len(ids)} files, {len(set(ids))} ids")
         for one in (self.alice, self.bob):
@@ -126,10 +129,12 @@ def main():
         crowd = Crowd(directory, options.seed)
         crowd.work(options.seconds)
         crowd.calm()
-        world.say(f"readers: {len(crowd.letters)} letters, {crowd.program.renamed} renames; 0 failed")
+        letters, renames = len(crowd.letters), crowd.program.renamed
+        world.say(f"readers: {letters} letters, {renames} renames; 0 failed")
         return 0
     except Violation as broken:
-        world.say(f"FAILED readers.py --seconds {options.seconds:g} --seed {options.seed}\n    {broken}")
+        again = f"--seconds {options.seconds:g} --seed {options.seed}"
+        world.say(f"FAILED readers.py {again}\n    {broken}")
         return 1
     finally:
         if crowd:

@@ -1,22 +1,22 @@
-/* LD_PRELOAD shim: makes one call that a process makes on files under a directory go wrong, ends the
-   process there, cuts its power there, or sets its clock. Only for tests; Linux, glibc.
+/* LD_PRELOAD shim: makes one call that a process makes on files under a directory go wrong, ends
+   the process there, cuts its power there, or sets its clock. Only for tests; Linux, glibc.
 
    FAULT_DIR           only files under this directory count
-   FAULT_LOG           appended per call: "<number> <class> <path>", and "fired <number>" for the fault
-   FAULT_AT            number of the call that goes wrong, from 1; 0: none; "end": when the process ends
+   FAULT_LOG           appended per call: "<number> <class> <path>", and "fired <number>"
+   FAULT_AT            number of the call that goes wrong, from 1; 0: none; "end": at the end
    FAULT_KIND          enospc, eio    the call fails
-                       full           this one and all later ones that need space fail with ENOSPC, until
-                                      there is a file FAULT_SIDE/room
+                       full           this one and all later ones that need space fail with ENOSPC,
+                                      until there is a file FAULT_SIDE/room
                        short          a write takes half
                        kill-before, kill-after   SIGKILL in place of the call, or when it is done
-                       power          SIGKILL in place of the call, and what was not synced is undone
+                       power          SIGKILL in place of the call, and what was not synced is
+                                      undone (power.h)
    FAULT_SIDE          a directory on the same file system, outside FAULT_DIR
    FAULT_LYING_DISK    for power: nothing is ever synced, so that a test of the test fails
    FAULT_CLOCK_OFFSET  seconds added to CLOCK_REALTIME
 
-   Power cut: every change since the last fsync of its file (bytes, size) or directory (names) is taken
-   back in reverse order, the worst that POSIX allows. Memory-mapped writes are not seen; SQLite uses
-   them only for what it builds anew. Calls inside libc (fopen) are not seen either. */
+   Calls inside libc (fopen) and memory-mapped writes are not seen; SQLite uses those only for what
+   it builds anew. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -34,12 +34,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "power.h"
+
 enum kind { NONE, ENOSPC_ONCE, EIO_ONCE, FULL, SHORT, KILL_BEFORE, KILL_AFTER, POWER };
 static const char *const kind_names[] = {"none",  "enospc",      "eio",        "full",
                                          "short", "kill-before", "kill-after", "power"};
 static enum kind fault_kind;
 static long fault_at;
-static int at_end, is_lying;
+static int at_end;
 static long calls;
 static long long clock_offset;
 static char root[PATH_MAX];
@@ -47,130 +49,6 @@ static size_t root_size;
 static const char *side;
 static int log_fd = -1;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-
-/* ---- what a power cut takes back ---- */
-
-enum change { BYTES, NAME_NEW, NAME_GONE, NAME_MOVED };
-struct undo {
-  enum change change;
-  int done;
-  dev_t dev;       /* of the file (BYTES) or of the directory */
-  ino_t ino;
-  int fd;          /* BYTES: an own descriptor, never closed: that would drop SQLite's locks */
-  off_t at;
-  off_t old_size;
-  size_t size;
-  unsigned char *bytes;
-  char from[PATH_MAX / 4];
-  char path[PATH_MAX / 4];
-  char saved[PATH_MAX / 4]; /* the file that had this name, under FAULT_SIDE; may be empty */
-};
-static struct undo *undos;
-static size_t undo_count, undo_room;
-static long saved_count;
-
-static struct undo *add_undo(enum change change) {
-  if (undo_count == undo_room) {
-    undo_room = undo_room ? 2 * undo_room : 64;
-    undos = realloc(undos, undo_room * sizeof *undos);
-    if (undos == NULL) abort();
-  }
-  struct undo *one = &undos[undo_count++];
-  memset(one, 0, sizeof *one);
-  one->change = change;
-  one->fd = -1;
-  return one;
-}
-
-static int own_descriptor(int fd, const struct stat *info) {
-  for (size_t i = 0; i < undo_count; i++)
-    if (undos[i].change == BYTES && undos[i].dev == info->st_dev && undos[i].ino == info->st_ino)
-      return undos[i].fd;
-  char name[64];
-  snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-  return (int)syscall(SYS_openat, AT_FDCWD, name, O_RDWR | O_CLOEXEC);
-}
-
-/* Before `size` bytes from `at` on change; SIZE_MAX: all up to the end. */
-static void remember_bytes(int fd, off_t at, size_t size) {
-  struct stat info;
-  if (fault_kind != POWER || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return;
-  const int own = own_descriptor(fd, &info);
-  struct undo *one = add_undo(BYTES);
-  one->dev = info.st_dev;
-  one->ino = info.st_ino;
-  one->fd = own;
-  one->at = at;
-  one->old_size = info.st_size;
-  if (at >= info.st_size) return;
-  if (size > (size_t)(info.st_size - at)) size = (size_t)(info.st_size - at);
-  one->bytes = malloc(size ? size : 1);
-  if (one->bytes == NULL) abort();
-  const ssize_t got = pread(own, one->bytes, size, at);
-  one->size = got > 0 ? (size_t)got : 0;
-}
-
-static void set_directory(struct undo *one, const char *path) {
-  char directory[PATH_MAX / 4];
-  struct stat info;
-  snprintf(directory, sizeof directory, "%s", path);
-  char *slash = strrchr(directory, '/');
-  if (slash == NULL) return;
-  *slash = '\0';
-  if (stat(directory, &info) != 0) return;
-  one->dev = info.st_dev;
-  one->ino = info.st_ino;
-}
-
-/* Keeps the file that has this name now. */
-static void save_file(struct undo *one, const char *path) {
-  struct stat info;
-  if (side == NULL || lstat(path, &info) != 0) return;
-  snprintf(one->saved, sizeof one->saved, "%s/%d-%ld", side, (int)getpid(), ++saved_count);
-  if (syscall(SYS_linkat, AT_FDCWD, path, AT_FDCWD, one->saved, 0) != 0) one->saved[0] = '\0';
-}
-
-static void remember_name(enum change change, const char *from, const char *path) {
-  if (fault_kind != POWER) return;
-  struct undo *one = add_undo(change);
-  snprintf(one->path, sizeof one->path, "%s", path);
-  if (from != NULL) snprintf(one->from, sizeof one->from, "%s", from);
-  set_directory(one, path);
-  if (change != NAME_NEW) save_file(one, path);
-}
-
-static void forget_last(void) {
-  if (fault_kind == POWER && undo_count > 0) undos[undo_count - 1].done = 1;
-}
-
-static void synced(int fd) {
-  struct stat info;
-  if (fault_kind != POWER || is_lying || fstat(fd, &info) != 0) return;
-  for (size_t i = 0; i < undo_count; i++) {
-    struct undo *one = &undos[i];
-    const int is_file = one->change == BYTES;
-    if (S_ISREG(info.st_mode) == is_file && one->dev == info.st_dev && one->ino == info.st_ino)
-      one->done = 1;
-  }
-}
-
-static void take_back(struct undo *one) {
-  switch (one->change) {
-    case BYTES:
-      if (one->size > 0) syscall(SYS_pwrite64, one->fd, one->bytes, one->size, one->at);
-      syscall(SYS_ftruncate, one->fd, one->old_size);
-      return;
-    case NAME_NEW: syscall(SYS_unlinkat, AT_FDCWD, one->path, 0); return;
-    case NAME_MOVED: syscall(SYS_renameat2, AT_FDCWD, one->path, AT_FDCWD, one->from, 0); break;
-    case NAME_GONE: break;
-  }
-  if (one->saved[0] != '\0') syscall(SYS_renameat2, AT_FDCWD, one->saved, AT_FDCWD, one->path, 0);
-}
-
-static void cut_power(void) {
-  for (size_t i = undo_count; i > 0; i--)
-    if (!undos[i - 1].done) take_back(&undos[i - 1]);
-}
 
 /* ---- which call goes wrong ---- */
 
@@ -197,8 +75,8 @@ __attribute__((constructor)) static void begin(void) {
   side = getenv("FAULT_SIDE");
   text = getenv("FAULT_LOG");
   if (text != NULL)
-    log_fd = (int)syscall(SYS_openat, AT_FDCWD, text, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  is_lying = getenv("FAULT_LYING_DISK") != NULL;
+    log_fd = (int)syscall(SYS_openat, AT_FDCWD, text, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+                          0600);
   text = getenv("FAULT_AT");
   if (text == NULL) return;
   at_end = strcmp(text, "end") == 0;
@@ -206,6 +84,7 @@ __attribute__((constructor)) static void begin(void) {
   text = getenv("FAULT_KIND");
   for (int i = 0; text != NULL && i <= POWER; i++)
     if (strcmp(text, kind_names[i]) == 0) fault_kind = (enum kind)i;
+  if (fault_kind == POWER) watch_changes(side, getenv("FAULT_LYING_DISK") != NULL);
 }
 
 __attribute__((destructor)) static void end(void) {
@@ -312,12 +191,15 @@ static ssize_t write_like(const char *class, int fd, const void *bytes, size_t s
     const int appends = (fcntl(fd, F_GETFL) & O_APPEND) != 0;
     if (place >= 0) remember_bytes(fd, appends ? lseek(fd, 0, SEEK_END) : place, size);
     const size_t some = verdict == HALF && size > 1 ? size / 2 : size;
-    done = at < 0 ? syscall(SYS_write, fd, bytes, some) : syscall(SYS_pwrite64, fd, bytes, some, at);
+    done = at < 0 ? syscall(SYS_write, fd, bytes, some)
+                  : syscall(SYS_pwrite64, fd, bytes, some, at);
   }
   END();
   return done;
 }
-ssize_t write(int fd, const void *bytes, size_t size) { return write_like("write", fd, bytes, size, -1); }
+ssize_t write(int fd, const void *bytes, size_t size) {
+  return write_like("write", fd, bytes, size, -1);
+}
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at) {
   return write_like("pwrite", fd, bytes, size, at);
 }
@@ -370,7 +252,9 @@ static int rename_like(int from_at, const char *from, int to_at, const char *to,
   END();
   return done;
 }
-int rename(const char *from, const char *to) { return rename_like(AT_FDCWD, from, AT_FDCWD, to, 0); }
+int rename(const char *from, const char *to) {
+  return rename_like(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
 int renameat(int from_at, const char *from, int to_at, const char *to) {
   return rename_like(from_at, from, to_at, to, 0);
 }
@@ -413,7 +297,8 @@ int unlink(const char *path) { return unlink_like(AT_FDCWD, path, 0); }
 int unlinkat(int at, const char *path, int flags) { return unlink_like(at, path, flags); }
 int remove(const char *path) {
   const int done = unlink_like(AT_FDCWD, path, 0);
-  return done != 0 && errno == EISDIR ? (int)syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR) : done;
+  if (done == 0 || errno != EISDIR) return done;
+  return (int)syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
 }
 
 static int open_like(int at, const char *name, int flags, mode_t mode) {
@@ -440,16 +325,29 @@ static int open_like(int at, const char *name, int flags, mode_t mode) {
     mode = (mode_t)va_arg(words, int);                       \
     va_end(words);                                           \
   }
-int open(const char *path, int flags, ...) { MODE_OF(flags) return open_like(AT_FDCWD, path, flags, mode); }
-int open64(const char *path, int flags, ...) { MODE_OF(flags) return open_like(AT_FDCWD, path, flags, mode); }
-int openat(int at, const char *path, int flags, ...) { MODE_OF(flags) return open_like(at, path, flags, mode); }
-int openat64(int at, const char *path, int flags, ...) { MODE_OF(flags) return open_like(at, path, flags, mode); }
+int open(const char *path, int flags, ...) {
+  MODE_OF(flags)
+  return open_like(AT_FDCWD, path, flags, mode);
+}
+int open64(const char *path, int flags, ...) {
+  MODE_OF(flags)
+  return open_like(AT_FDCWD, path, flags, mode);
+}
+int openat(int at, const char *path, int flags, ...) {
+  MODE_OF(flags)
+  return open_like(at, path, flags, mode);
+}
+int openat64(int at, const char *path, int flags, ...) {
+  MODE_OF(flags)
+  return open_like(at, path, flags, mode);
+}
 
 /* ---- the clock ---- */
 
 int clock_gettime(clockid_t id, struct timespec *now) {
   const int done = (int)syscall(SYS_clock_gettime, id, now);
-  if (done == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) now->tv_sec += clock_offset;
+  const int is_wall = id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE;
+  if (done == 0 && is_wall) now->tv_sec += clock_offset;
   return done;
 }
 int gettimeofday(struct timeval *restrict now, void *restrict zone) {

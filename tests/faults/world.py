@@ -1,8 +1,8 @@
 """For the fault scripts: people with stores of their own, commands with a bound, and the promises.
 
-The promises (section 8 of the design): what `send` accepted arrives exactly once or is still honestly
-queued; nothing is called delivered that the recipient does not hold; nothing arrives twice; no word of
-a message on a disk; no hang, and no exit status that the man pages do not know.
+The promises: what `send` accepted arrives exactly once or is still honestly queued; nothing is
+called delivered that the recipient does not hold; nothing arrives twice; no word of a message on a
+disk; no hang, and no exit status that the man pages do not know.
 """
 
 import json
@@ -40,25 +40,24 @@ def scratch_directory():
 def build_shim(directory):
     """Compiles the shim; answers its path."""
     shim = directory / "shim.so"
-    subprocess.run(
-        [os.environ.get("CC", "cc"), "-O1", "-shared", "-fPIC", "-o", shim, HERE / "shim.c"], check=True
-    )
+    compiler = [os.environ.get("CC", "cc"), "-O1", "-shared", "-fPIC"]
+    subprocess.run([*compiler, "-o", shim, HERE / "shim.c", HERE / "power.c"], check=True)
     return shim
 
 
 def shim_environment(shim, **settings):
     """Environment that loads the shim; a sanitizer that is linked in does not mind."""
     env = {"LD_PRELOAD": str(shim)}
-    env["ASAN_OPTIONS"] = (os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0").lstrip(":")
+    sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    env["ASAN_OPTIONS"] = sanitizer.lstrip(":")
     env.update({name: str(value) for name, value in settings.items()})
     return env
 
 
 def shim_works(shim):
     """None, or why not."""
-    done = subprocess.run(
-        [P2PMAIL, "--version"], env={**os.environ, **shim_environment(shim)}, capture_output=True, timeout=LIMIT
-    )
+    env = {**os.environ, **shim_environment(shim)}
+    done = subprocess.run([P2PMAIL, "--version"], env=env, capture_output=True, timeout=LIMIT)
     return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip()[:200]
 
 
@@ -94,7 +93,8 @@ class Done:
 
     def __str__(self):
         said = self.err.decode(errors="replace").strip().splitlines()[-3:]
-        return f"`p2pmail {' '.join(self.words)}` ended with {self.status}: {' | '.join(said)[:600]}"
+        words = " ".join(self.words)
+        return f"`p2pmail {words}` ended with {self.status}: {' | '.join(said)[:600]}"
 
 
 def check_status(done, may_be_killed):
@@ -133,7 +133,8 @@ class Person:
         source.write(body)
         source.seek(0)
         full = {**os.environ, "P2PMAIL_HOME": str(self.home), **(env or {})}
-        process = subprocess.Popen([P2PMAIL, *words], env=full, stdin=source, stdout=out, stderr=err)
+        command = [P2PMAIL, *words]
+        process = subprocess.Popen(command, env=full, stdin=source, stdout=out, stderr=err)
         source.close()
         process.words, process.files = words, (out, err)
         return process
@@ -223,7 +224,8 @@ class Person:
         """Of every folder that holds received mail."""
         found = []
         for folder in (self.home / "mail").glob(".[A-Z]*"):
-            if folder.name != ".Sent" and any(path.is_file() for path in folder.glob("[cn][ue][rw]/*")):
+            holds = [*folder.glob("new/*"), *folder.glob("cur/*")]
+            if folder.name != ".Sent" and holds:
                 found += self.subjects(folder.name)
         return found + self.subjects()
 
@@ -244,7 +246,7 @@ class Jobs:
         self.running, self.kills = [], 0
 
     def start(self, person, *words, body=b"", death=None, then=None):
-        """`death`: a time.monotonic(); `then` gets what the command left, also when it was killed."""
+        """`death`: a time.monotonic(); `then` gets what the command left, killed or not."""
         self.running.append((person.start(*words, body=body), person, death, then))
 
     def reap(self):
@@ -336,9 +338,9 @@ def check_claims(sender, recipient):
     sent = [one for one in sender.messages(".Sent") if one["id"]]
     claimed = {one["subject"] for one in sent if one["delivery"] == "delivered"}
     for one in sent[-1:]:
-        states = sender.run("queue", "show", "--json", one["id"]).objects("delivery")
-        if any(state["state"] == "delivered" and state["recipient"] == recipient.name for state in states):
-            claimed.add(one["subject"])
+        for said in sender.run("queue", "show", "--json", one["id"]).objects("delivery"):
+            if said["state"] == "delivered" and said["recipient"] == recipient.name:
+                claimed.add(one["subject"])
     missing = claimed - set(recipient.all_subjects()) if claimed else None
     if missing:
         raise Violation(f"called delivered, and {recipient.name} has it not: {sorted(missing)}")
