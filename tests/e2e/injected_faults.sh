@@ -4,6 +4,7 @@
 faults=$(cd "$(dirname "$0")/../faults" && pwd)
 . "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "python3 is not here"
+command -v "${CC:-cc}" >/dev/null || skip "there is no C compiler"
 
 # trial SCRIPT OPTIONS: what it prints is shown when it fails; 77 when the shim cannot be loaded.
 without_shim=

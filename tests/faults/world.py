@@ -30,7 +30,8 @@ class Violation(Exception):
 
 
 def scratch_directory():
-    """A new directory in memory where that is to be had, else where TMPDIR says."""
+    """A new directory, where TMPDIR says or in memory; who is told to end removes it, too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     base = os.environ.get("TMPDIR")
     if not base and os.access("/dev/shm", os.W_OK):
         base = "/dev/shm"
@@ -365,8 +366,3 @@ def check_disk(*people):
 
 def say(text):
     print(text, flush=True)
-
-
-def fail_usage(text):
-    print(text, file=sys.stderr)
-    sys.exit(64)
