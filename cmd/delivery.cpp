@@ -66,7 +66,7 @@ void note_unreached(core::Store& store, const std::vector<std::string>& entries,
                     std::uint64_t now, core::Backoff backoff) {
   for (const auto& entry : entries) {
     const bool counts = backoff == core::Backoff::kGrows;
-    if (counts && store.queue().progress(entry).next_attempt > now) continue;
+    if (counts && !core::is_due(store.queue().progress(entry), now)) continue;
     store.queue().note_failure(entry, why, now, backoff);
   }
 }

@@ -145,7 +145,7 @@ std::vector<net::Target> Server::due() {
   bool to_self = false;
   for (const auto& entry : *entries) {
     to_self = to_self || entry.recipient == store.identity();
-    if (store.queue().progress(entry.id).next_attempt > now) continue;
+    if (!core::is_due(store.queue().progress(entry.id), now)) continue;
     waiting_[entry.recipient].push_back(entry.id);
   }
   if (to_self) {

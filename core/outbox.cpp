@@ -176,6 +176,14 @@ Status stage(Store& store, const SealedLetter& letter, const std::vector<QueueEn
   return sync_directory(queue.directory());
 }
 
+/// The copy in Sent; a mail program may have renamed it, so the name tells where it is.
+MailFile kept_copy(const std::string& unique) {
+  MailFile file;
+  file.unique = unique;
+  file.folder = ".Sent";
+  return file;
+}
+
 }  // namespace
 
 HeaderFields fields_of(const Draft& draft) {
@@ -238,7 +246,12 @@ Result<Posted> post(Store& store, const Posting& posting, const Now& now) {
   Posted posted;
   posted.id = letters[0].id;
   for (auto& list : entries) {
-    if (const auto published = store.queue().publish(list); !published) return published.error();
+    if (const auto published = store.queue().publish(list); !published) {
+      // What failed is sent again by whoever reads that: nothing of this one may go out as well.
+      const Error why = give_up(published.error());
+      (void)store.maildir().remove(kept_copy(unique));
+      return why;
+    }
     std::ranges::move(list, std::back_inserter(posted.entries));
   }
   return posted;

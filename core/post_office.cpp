@@ -114,7 +114,11 @@ Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope,
     const auto fresh = store_.refresh();
     if (fresh && *fresh) opened = open_envelope(envelope, store_.device());
   }
-  if (!opened) return opened.error();
+  if (!opened) {
+    // Whoever wrote this hears the answer, and finds our record in the next conversation.
+    if (opened.error().code == Code::kUnknownPrekey) (void)store_.publish_again(options_.clocks());
+    return opened.error();
+  }
   const EnvelopeBody& body = opened->body;
   if (body.size == 0 || body.size > kMaxLetterSize || !plain_size(body.size))
     return Error{Code::kMalformed, "a letter of an impossible size"};

@@ -136,6 +136,10 @@ class Queue {
   std::map<std::string, Fd> building_;  // locks on the streams of letters that are not published yet
 };
 
+/// Whether an attempt may be made now. One that is further away than the longest pause was planned while
+/// the clock was wrong, and counts as due.
+[[nodiscard]] bool is_due(const Progress& progress, std::uint64_t now);
+
 /// Tells when entries appear or are released: an inotify descriptor to poll and drain.
 class QueueWatch {
  public:

@@ -63,6 +63,10 @@ void Queue::note_words(const std::string& id, const std::string& why) {
   (void)state_.set_progress(id, next);
 }
 
+bool is_due(const Progress& progress, std::uint64_t now) {
+  return progress.next_attempt <= now || progress.next_attempt - now > kLastRetry;
+}
+
 Progress Queue::progress(const std::string& id) {
   auto known = state_.progress(id);
   return known ? *known : Progress{};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <functional>
 #include <memory>
@@ -100,6 +101,18 @@ class Query {
   bool ok_ = false;
 };
 
+/// SQLite opens a database or its log read-only when it cannot have it for writing, for a passing reason
+/// too, and then refuses every change until it is closed: a node would live on and never take mail.
+inline Status check_writable(sqlite3* db, const std::string& path) {
+  const Error refused{Code::kIo, path + ": cannot be opened for writing"};
+  if (sqlite3_db_readonly(db, "main") != 0)  // all right on a medium for reading
+    return access(path.c_str(), W_OK) == 0 ? Status{refused} : Status{};
+  sqlite3_busy_timeout(db, 0);  // whoever writes just now need not be waited for
+  const int begun = sqlite3_exec(db, "BEGIN IMMEDIATE; ROLLBACK", nullptr, nullptr, nullptr);
+  sqlite3_busy_timeout(db, kBusyMilliseconds);
+  return begun == SQLITE_READONLY ? Status{refused} : Status{};
+}
+
 inline Result<Db> open_db(const std::string& path, const char* schema) {
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &raw,
@@ -114,6 +127,7 @@ inline Result<Db> open_db(const std::string& path, const char* schema) {
   (void)sqlite3_file_control(raw, nullptr, SQLITE_FCNTL_PERSIST_WAL, &persist);
   if (sqlite3_exec(raw, schema, nullptr, nullptr, nullptr) != SQLITE_OK)
     return db_error(raw, path);
+  if (const auto writable = check_writable(raw, path); !writable) return writable.error();
   return db;
 }
 

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kKeysWait{5};
 constexpr std::chrono::seconds kKeygenWait{60};  // another keygen stretches a passphrase
+constexpr std::uint64_t kPublishAgain = 3600;        // seconds
 constexpr std::string_view kNewKeys = "keys.new-";
 
 std::string stamp_of(const Paths& paths) {
@@ -260,9 +261,10 @@ Result<bool> Store::refresh() {
   return true;
 }
 
-// The caller holds the lock on keys and has refreshed.
+// The caller holds the lock on keys and has refreshed. Time is the floor of the sequence number, so that
+// a device that came back from a backup is above all that it published before.
 Status Store::publish_record(DeviceRecord record) {
-  ++record.sequence;
+  record.sequence = std::max(record.sequence + 1, record.time);
   record.roster_sequence = std::max(record.roster_sequence, card_.roster.value.sequence);
   Card newer = card_;
   const auto merged =
@@ -350,6 +352,19 @@ Result<Deposits*> Store::make_deposits() {
     deposits_.emplace(std::move(*deposits));
   }
   return &*deposits_;
+}
+
+Status Store::publish_again(const Now& now) {
+  const auto lock = lock_keys(paths_, {});
+  if (!lock) return lock.error();
+  if (!*lock) return {};
+  if (const auto fresh = refresh(); !fresh) return fresh.error();
+  const DeviceRecord* current = card_.record_of(device_.device);
+  if (current == nullptr) return Error{Code::kConfig, "this device is not on the identity's card"};
+  if (now.time >= current->time && now.time - current->time < kPublishAgain) return {};
+  DeviceRecord next = *current;
+  next.time = now.time;
+  return publish_record(std::move(next));
 }
 
 Result<AgreeSecret> Store::unlock(const SecretBytes* passphrase) const {

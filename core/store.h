@@ -90,6 +90,10 @@ class Store {
                                      const Now& now);
   /// The same for these endpoints.
   [[nodiscard]] Status advertise(const std::vector<Endpoint>& endpoints, const Now& now);
+  /// For a device that came back from a backup: others hold a newer record of it, with prekeys whose
+  /// secrets are gone, and their mail cannot be opened. Publishes the current record above that one, at
+  /// most once an hour; nothing happens while another process changes the keys.
+  [[nodiscard]] Status publish_again(const Now& now);
   /// Opens keys/store. kLocked, kWrongPassphrase.
   [[nodiscard]] Result<AgreeSecret> unlock(const SecretBytes* passphrase) const;
 

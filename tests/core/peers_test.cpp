@@ -1,6 +1,8 @@
-// The address book in the database: the mark of a verified key, changes that belong together, and
-// searching without regard to case.
+// The address book in the database: the mark of a verified key, changes that belong together,
+// searching without regard to case, and a database that could not take a change.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/fold.h"
 #include "core/state.h"
@@ -20,6 +22,20 @@ class PeersTest : public ::testing::Test {
   State state;
   test::Person bob, eve;
 };
+
+TEST(OpenState, RefusesALogThatOpensOnlyForReading) {
+  const testing::TempDir directory;
+  ASSERT_TRUE(State::open(directory.path()));
+  chmod(directory.path().c_str(), 0777);
+  for (const auto& file : std::filesystem::directory_iterator(directory.path()))
+    chmod(file.path().c_str(), file.path().filename() == "state.db-wal" ? 0444 : 0666);
+  const uid_t user = geteuid();
+  ASSERT_EQ(seteuid(user == 0 ? 65534 : user), 0);  // root may open everything
+  const auto opened = State::open(directory.path());
+  ASSERT_EQ(seteuid(user), 0);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::kIo) << opened.error().context;
+}
 
 TEST_F(PeersTest, VerifiedIsSetAndTakenBack) {
   EXPECT_FALSE(verified());

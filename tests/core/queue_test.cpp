@@ -237,5 +237,15 @@ TEST_F(QueueTest, RemovesADamagedEntryAndNoOther) {
   EXPECT_TRUE(std::filesystem::is_empty(queue_.directory()));
 }
 
+TEST_F(QueueTest, AnAttemptPlannedByAWrongClockIsDue) {
+  const auto entries = queued();
+  constexpr std::uint64_t kYear = 365 * 86'400;
+  queue_.note_failure(entries[0].id, {Code::kUnavailable, "nobody there"}, 1000 + kYear);
+  EXPECT_TRUE(is_due(queue_.progress(entries[0].id), 1000));
+  queue_.note_failure(entries[0].id, {Code::kUnavailable, "nobody there"}, 1000);
+  EXPECT_FALSE(is_due(queue_.progress(entries[0].id), 1000));
+  EXPECT_TRUE(is_due(queue_.progress(entries[0].id), 1000 + 6 * 3600));
+}
+
 }  // namespace
 }  // namespace p2pmail::core

@@ -81,6 +81,31 @@ TEST(Upkeep, StartsTheClockOfErasureWhenTheSuccessorIsPublished) {
   EXPECT_GE(keys.prekeys.back().superseded, published);
 }
 
+TEST(PublishAgain, IsAboveWhatADeviceSaidBeforeItCameBackFromABackup) {
+  const TempDir directory;
+  Person bob(directory, "bob");
+  const std::filesystem::path backup = directory.path() / "backup";
+  std::filesystem::copy(bob.paths.root, backup, std::filesystem::copy_options::recursive);
+  const Endpoint place = *parse_endpoint("tcp://192.0.2.1:1");
+  const Endpoint other = *parse_endpoint("tcp://192.0.2.2:2");
+  ASSERT_TRUE(bob.store->advertise({place}, now_at(kStart + 10)));
+  ASSERT_TRUE(bob.store->advertise({other}, now_at(kStart + 20)));
+  Card known = bob.store->card();
+
+  auto back = Store::open(Paths{backup}, now_at(kStart + 7000));
+  ASSERT_TRUE(back);
+  ASSERT_TRUE((*back)->publish_again(now_at(kStart + 7000)));
+  const auto merged = merge_card(known, (*back)->card());
+  ASSERT_TRUE(merged);
+  EXPECT_TRUE(merged->changed);
+  EXPECT_TRUE(known.records[0].value.endpoints.empty());
+
+  // Not for everybody who sends what cannot be opened.
+  const auto sequence = (*back)->card().records[0].value.sequence;
+  ASSERT_TRUE((*back)->publish_again(now_at(kStart + 7000 + 3599)));
+  EXPECT_EQ((*back)->card().records[0].value.sequence, sequence);
+}
+
 TEST(Upkeep, RemovesSecretsThatACrashLeftBesideTheKeys) {
   const TempDir directory;
   Person alice(directory, "alice");
