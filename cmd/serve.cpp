@@ -16,6 +16,7 @@
 #include "cmd/relays.h"
 #include "core/post_office.h"
 #include "core/queue.h"
+#include "net/front.h"
 #include "net/node.h"
 
 namespace p2pmail::cmd {
@@ -276,6 +277,7 @@ Status Server::publish(const Places& places, const std::vector<core::Endpoint>& 
 Status Server::run(const Places& places) {
   if (const auto& whole = env_.store().recovered(); !whole) warn_once(whole.error().context);
   const core::AgreeSecret transport = env_.store().device().transport.clone();
+  net::reserve_descriptors();
   auto node = net::Node::create(post_office_, transport);
   if (!node) return node.error();
   std::vector<core::Endpoint> bound;

@@ -96,6 +96,9 @@ class Mailbox {
   /// Verifies a card from the other side and that one of its usable records names `transport`;
   /// merges it into the address book when its identity is a peer. kForged, kMalformed.
   [[nodiscard]] virtual Result<Caller> meet(const TransportKey& transport, ByteView card) = 0;
+  /// Whether this identity is in the address book, and not blocked: its conversations stay when places
+  /// are few.
+  [[nodiscard]] virtual bool knows(const IdentityKey&) { return false; }
   /// Claims at most `max` queued letters for this identity that this conversation has not been given
   /// yet (`after` = how many it was given so far is not needed: a claimed or failed one is skipped
   /// by the mailbox until the conversation ends).

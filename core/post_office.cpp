@@ -43,6 +43,12 @@ Result<Caller> PostOffice::meet(const TransportKey& transport, ByteView bytes) {
   return caller;
 }
 
+bool PostOffice::knows(const IdentityKey& identity) {
+  if (identity == store_.identity()) return true;
+  const auto peer = store_.state().find_peer(identity);
+  return peer && *peer && !(*peer)->petname.empty() && !(*peer)->blocked;
+}
+
 bool PostOffice::rests(const std::string& entry) {
   const auto refused = refused_.find(entry);
   if (refused == refused_.end()) return false;

@@ -47,6 +47,7 @@ class PostOffice : public Mailbox {
 
   [[nodiscard]] Bytes card() override;
   [[nodiscard]] Result<Caller> meet(const TransportKey& transport, ByteView card) override;
+  [[nodiscard]] bool knows(const IdentityKey& identity) override;
   [[nodiscard]] std::vector<std::unique_ptr<OutgoingLetter>> outgoing(const Caller& caller,
                                                                       std::size_t max) override;
   [[nodiscard]] Result<Considered> consider(const Caller& caller, ByteView envelope,

@@ -16,9 +16,10 @@ constexpr int kMarkRounds = 1024;
 
 }  // namespace
 
-core::Status Pump::run(Session& session, const Send& send) {
+core::Status Pump::run(Session& session, const Send& send, const Room& room) {
   more_ = false;
   for (int i = 0; i < kRound; ++i) {
+    if (room && !room()) return {};
     if (!held_) held_ = session.next();
     if (!held_) return {};
     const auto sent = send(*held_);

@@ -25,7 +25,9 @@ using Clock = std::chrono::steady_clock;
 class Pump {
  public:
   using Send = std::function<core::Result<bool>(const Frames&)>;
-  [[nodiscard]] core::Status run(Session& session, const Send& send);
+  using Room = std::function<bool()>;
+  /// `room` is asked before each message, which is made only then; empty = there is always room.
+  [[nodiscard]] core::Status run(Session& session, const Send& send, const Room& room = {});
   [[nodiscard]] bool blocked() const { return held_.has_value(); }
   /// The last run stopped at its bound, not because there was nothing left.
   [[nodiscard]] bool more() const { return more_; }

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "net/conversation.h"
+#include "net/front.h"
 
 namespace p2pmail::net {
 namespace {
@@ -24,31 +25,35 @@ constexpr seconds kTickInterval{1};
 constexpr milliseconds kConnect{15000};
 constexpr int kInputRound = 256;           // messages before the others get their turn
 constexpr std::size_t kMaxDialed = 32;
-constexpr std::size_t kMaxConversationsPerAddress = 64;
+constexpr std::size_t kMaxConversationsPerNetwork = 64;
+constexpr std::chrono::hours kStrangersTime{1};  // for a whole conversation
+constexpr int kLongInput = 64;                   // rounds, after which everybody had a turn
 
 /// A conversation that somebody else began.
 struct Inbound {
-  Inbound(core::Mailbox& mailbox, const Incoming& first, std::uint64_t now)
+  Inbound(core::Mailbox& mailbox, const Incoming& first, const Network& from,
+          Clock::time_point start)
       : transport(first.transport),
         address(first.peer_address),
+        network(from),
+        started(start),
         connection(first.connection),
         session(mailbox, Session::Options{.role = Session::Role::kListener,
                                           .transport = first.transport,
-                                          .expected = std::nullopt},
-                now) {}
+                                          .expected = std::nullopt,
+                                          .network = from.text()},
+                seconds_of(start)) {}
 
   core::TransportKey transport;
-  std::string address;
-  int connection;     // -1 once it is gone
-  bool gone = false;  // but its last messages may not be read yet
+  std::string address;  // its name for the front
+  Network network;      // where it really is
+  Clock::time_point started;
+  int connection;       // -1 once it is gone
+  bool gone = false;    // but its last messages may not be read yet
+  bool known = false;   // somebody in the address book
   Session session;
   Pump pump;
 };
-
-// Many identities on one machine, or behind one local proxy, share these.
-bool is_local(const std::string& address) {
-  return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
-}
 
 Frames farewell(const std::string& why) {
   Message out;
@@ -73,7 +78,12 @@ struct Node::State {
   void round(const NodeHooks& hooks);
   void read_input(Clock::time_point now);
   void deliver(const Incoming& incoming, Clock::time_point now);
-  [[nodiscard]] bool has_room(const Incoming& incoming) const;
+  Inbound* begin(const Incoming& incoming, Clock::time_point now);
+  [[nodiscard]] bool make_room(const Incoming& incoming, const Network& from);
+  [[nodiscard]] Inbound* least_worth(const Network* network) const;
+  core::Result<bool> send(const core::Bytes& to, const std::string& address, const Frames& frames);
+  void end(const core::Bytes& id, Inbound& one, const std::string& why);
+  void settle_accounts();
   void mark_closed();
   void end_closed();
   void push_output();
@@ -87,18 +97,22 @@ struct Node::State {
 
   core::Mailbox& mailbox;
   core::AgreeSecret own;
+  std::unique_ptr<Front> front;  // outlives the context, which lets last words out
   Context context;
   std::optional<Router> router;
   std::map<core::Bytes, std::unique_ptr<Inbound>> inbound;  // by routing id
   std::vector<std::unique_ptr<Conversation>> dialed;
   bool input_left = false;
+  int long_input = 0;
   bool due = true;
   Clock::time_point last_due{};
   Clock::time_point last_tick{};
 };
 
 void Node::State::read_input(Clock::time_point now) {
-  router->serve_zap();
+  router->serve_zap([this](const std::string& address) {
+    return front && front->origin(address).has_value();
+  });
   mark_closed();
   input_left = true;
   for (int i = 0; i < kInputRound; ++i) {
@@ -110,36 +124,96 @@ void Node::State::read_input(Clock::time_point now) {
     deliver(**incoming, now);
   }
   for (auto& [id, one] : inbound) one->session.flush();
+  settle_accounts();
   if (!input_left) end_closed();
 }
 
-bool Node::State::has_room(const Incoming& incoming) const {
-  if (inbound.size() >= kMaxConversations) return false;
-  std::size_t same_key = 0;
-  std::size_t same_address = 0;
-  for (const auto& [id, one] : inbound) {
-    same_key += one->transport == incoming.transport ? 1 : 0;
-    same_address += one->address == incoming.peer_address ? 1 : 0;
+// After the flush, so that what was read counts as held until the letters are on the disk.
+void Node::State::settle_accounts() {
+  if (!front) return;
+  for (const auto& taken : router->taken()) {
+    front->consumed(taken.peer_address, taken.bytes);
+    if (!taken.fits) front->drop(taken.peer_address);
   }
-  return same_key < kMaxConversationsPerKey &&
-         (is_local(incoming.peer_address) || same_address < kMaxConversationsPerAddress);
+  long_input = input_left ? long_input + 1 : 0;
+  if (input_left && long_input < kLongInput) return;
+  long_input = 0;
+  front->drained();
+}
+
+// The oldest conversation with a stranger, of that network or else of the one that has most.
+Inbound* Node::State::least_worth(const Network* network) const {
+  std::map<Network, std::size_t> counts;
+  for (const auto& [id, one] : inbound) counts[one->network] += one->known ? 0 : 1;
+  std::size_t most = 0;
+  for (const auto& [where, count] : counts) most = std::max(most, count);
+  Inbound* oldest = nullptr;
+  for (const auto& [id, one] : inbound) {
+    if (one->known || one->session.done()) continue;
+    if (network != nullptr ? one->network != *network : counts[one->network] != most) continue;
+    if (oldest == nullptr || one->started < oldest->started) oldest = one.get();
+  }
+  return oldest;
+}
+
+// Before its hello nobody knows who it is: strangers make room for it.
+bool Node::State::make_room(const Incoming& incoming, const Network& from) {
+  std::size_t open = 0;
+  std::size_t same_key = 0;
+  std::size_t same_network = 0;
+  for (const auto& [id, one] : inbound) {
+    open += one->session.done() ? 0 : 1;
+    same_key += one->transport == incoming.transport ? 1 : 0;
+    same_network += one->network == from && !one->session.done() ? 1 : 0;
+  }
+  if (same_key >= kMaxConversationsPerKey) return false;
+  const bool crowded = !from.is_local() && same_network >= kMaxConversationsPerNetwork;
+  if (!crowded && open < kMaxConversations) return true;
+  Inbound* victim = least_worth(crowded ? &from : nullptr);
+  if (victim == nullptr) return false;
+  for (auto& [id, one] : inbound)
+    if (one.get() == victim) end(id, *one, "too many conversations");
+  return true;
+}
+
+core::Result<bool> Node::State::send(const core::Bytes& to, const std::string& address,
+                                     const Frames& frames) {
+  const auto size = wire_size(frames);
+  front->sending(address, size);
+  auto sent = router->send(to, frames);
+  if (!sent || !*sent) front->unsent(address, size);
+  return sent;
+}
+
+void Node::State::end(const core::Bytes& id, Inbound& one, const std::string& why) {
+  static_cast<void>(send(id, one.address, farewell(why)));
+  one.session.lost(Error{Code::kBusy, why});
+}
+
+// Null when it may not be talked to.
+Inbound* Node::State::begin(const Incoming& incoming, Clock::time_point now) {
+  // The end of an older connection with the same number is known from here on, not later.
+  mark_closed();
+  const auto from = front->origin(incoming.peer_address);
+  if (!from) return nullptr;  // one connection is one conversation, and this one is over
+  if (!make_room(incoming, *from)) {
+    static_cast<void>(
+        send(incoming.from, incoming.peer_address, farewell("too many conversations")));
+    front->finish(incoming.peer_address);
+    return nullptr;
+  }
+  auto fresh = std::make_unique<Inbound>(mailbox, incoming, *from, now);
+  return inbound.emplace(incoming.from, std::move(fresh)).first->second.get();
 }
 
 void Node::State::deliver(const Incoming& incoming, Clock::time_point now) {
-  auto found = inbound.find(incoming.from);
-  if (found == inbound.end()) {
-    // The end of an older connection with the same number is known from here on, not later.
-    mark_closed();
-    if (!has_room(incoming)) {
-      static_cast<void>(router->send(incoming.from, farewell("too many conversations")));
-      return;
-    }
-    auto fresh = std::make_unique<Inbound>(mailbox, incoming, seconds_of(now));
-    found = inbound.emplace(incoming.from, std::move(fresh)).first;
-  }
-  // A routing id proves nothing; the key does.
-  if (found->second->transport != incoming.transport) return;
-  found->second->session.receive(incoming.frames.head, incoming.frames.body, seconds_of(now));
+  const auto found = inbound.find(incoming.from);
+  Inbound* one = found == inbound.end() ? begin(incoming, now) : found->second.get();
+  // A routing id proves nothing; the key and the connection do.
+  if (one == nullptr || one->transport != incoming.transport ||
+      one->address != incoming.peer_address)
+    return;
+  one->session.receive(incoming.frames.head, incoming.frames.body, seconds_of(now));
 }
 
 void Node::State::mark_closed() {
@@ -159,8 +233,11 @@ void Node::State::end_closed() {
 
 void Node::State::push_output() {
   for (auto& [id, one] : inbound) {
+    const auto& address = one->address;
     const auto status = one->pump.run(
-        one->session, [&, &to = id](const Frames& frames) { return router->send(to, frames); });
+        one->session,
+        [&, &to = id](const Frames& frames) { return send(to, address, frames); },
+        [&] { return front->may_send(address); });
     if (!status) one->session.lost(status.error());
   }
 }
@@ -168,13 +245,23 @@ void Node::State::push_output() {
 void Node::State::tick(Clock::time_point now) {
   if (now - last_tick < kTickInterval || input_left) return;
   last_tick = now;
-  for (auto& [id, one] : inbound) one->session.tick(seconds_of(now));
+  for (auto& [id, one] : inbound) {
+    one->session.tick(seconds_of(now));
+    if (!one->known && !one->session.done() && now - one->started > kStrangersTime)
+      end(id, *one, "this took too long");
+  }
 }
 
 void Node::State::report(const NodeHooks& hooks) {
-  for (auto& [id, one] : inbound)
-    while (auto event = one->session.next_event())
+  for (auto& [id, one] : inbound) {
+    while (auto event = one->session.next_event()) {
+      if (event->kind == Event::Kind::kMet) {
+        one->known = mailbox.knows(one->session.caller()->identity);
+        if (one->known) front->befriend(one->address);
+      }
       if (hooks.event) hooks.event(*event);
+    }
+  }
 }
 
 void Node::State::step_dialed(const NodeHooks& hooks, Clock::time_point now) {
@@ -228,8 +315,10 @@ void Node::State::round(const NodeHooks& hooks) {
   push_output();
   report(hooks);
   step_dialed(hooks, now);
-  std::erase_if(inbound, [now](const auto& entry) {
-    return entry.second->pump.finished(entry.second->session, now);
+  std::erase_if(inbound, [this, now](const auto& entry) {
+    const bool over = entry.second->pump.finished(entry.second->session, now);
+    if (over) front->finish(entry.second->address);
+    return over;
   });
 }
 
@@ -248,8 +337,9 @@ milliseconds Node::State::rest() const {
 
 void Node::State::finish() {
   for (auto& [id, one] : inbound)
-    if (!one->session.done()) static_cast<void>(router->send(id, farewell("shutting down")));
+    if (!one->session.done()) static_cast<void>(send(id, one->address, farewell("shutting down")));
   router->finish();
+  if (front) front->retire();
   inbound.clear();
   for (auto& one : dialed) one->interrupt();
   dialed.clear();
@@ -269,7 +359,15 @@ core::Result<std::unique_ptr<Node>> Node::create(core::Mailbox& mailbox,
 }
 
 core::Result<core::Endpoint> Node::listen(const core::Endpoint& endpoint) {
-  return state_->router->bind(endpoint);
+  if (!state_->front) {
+    const auto inner =
+        state_->router->bind(core::Endpoint{core::Endpoint::Kind::kIp4, "127.0.0.1", 0});
+    if (!inner) return inner.error();
+    auto front = Front::create(*inner);
+    if (!front) return front.error();
+    state_->front = std::move(*front);
+  }
+  return state_->front->listen(endpoint);
 }
 
 core::Status Node::run(const NodeHooks& hooks, int wake_fd, const std::atomic<bool>& stop) {
@@ -277,6 +375,7 @@ core::Status Node::run(const NodeHooks& hooks, int wake_fd, const std::atomic<bo
     Poller poller;
     poller.add(*state_->router);
     if (wake_fd >= 0) poller.add(wake_fd);
+    if (state_->front) poller.add(state_->front->wake_fd());
     for (auto& one : state_->dialed) one->add_to(poller);
     const auto ready = poller.wait(state_->rest());
     if (!ready) return ready.error();
@@ -284,6 +383,7 @@ core::Status Node::run(const NodeHooks& hooks, int wake_fd, const std::atomic<bo
       state_->due = true;
       if (!drain(wake_fd)) wake_fd = -1;
     }
+    if (state_->front && poller.fd_ready(state_->front->wake_fd())) state_->front->clear_wake();
     state_->round(hooks);
   }
   state_->finish();

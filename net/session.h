@@ -136,6 +136,7 @@ class Session {
   void handle_offer(const Message& message);
   void handle_hashes(const Message& message);
   void handle_block(const Message& message);
+  [[nodiscard]] std::size_t open_bulk() const;
   [[nodiscard]] bool on_its_way(const core::Root& root);
   void accept(const Message& offer, core::TakeIt taken);
   void accept_inline(std::uint64_t number, Receiving& receiving, core::ByteView letter);

@@ -11,7 +11,7 @@
 namespace p2pmail::net {
 
 inline constexpr std::uint64_t kInlineWindow = std::uint64_t{1} << 20;  // our unanswered bytes
-inline constexpr std::size_t kBulkWindow = 4;     // our unanswered offers without their letter
+inline constexpr std::size_t kBulkWindow = 4;  // unanswered offers without their letter, each way
 inline constexpr std::size_t kQuestionWindow = 16;  // our unanswered questions
 inline constexpr std::size_t kMaxControl = 512;         // answers that the other side did not fetch
 inline constexpr std::size_t kMaxNeedless = 1024;       // offers in one conversation for nothing

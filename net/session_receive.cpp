@@ -31,6 +31,8 @@ void Session::handle_offer(const Message& message) {
   if (bye_heard_) return violation("an offer after bye");
   if (message.number <= last_number_) return violation("numbers do not ascend");
   if (receiving_.size() >= kMaxOpenOffers) return violation("too many open offers");
+  if (!message.inlined && open_bulk() >= kBulkWindow)
+    return violation("too many open offers of larger letters");
   last_number_ = message.number;
   if (on_its_way(message.root))
     return refuse(message.number, Error{Code::kBusy, "this letter is on its way already"});
@@ -46,6 +48,14 @@ void Session::handle_offer(const Message& message) {
   if (taken.root != message.root || taken.size != message.size)
     return refuse(message.number, Error{Code::kForged, "the offer is not what its envelope says"});
   accept(message, std::move(taken));
+}
+
+// Each holds the keys of its letter in locked pages of their own, of which a process has a bounded
+// number.
+std::size_t Session::open_bulk() const {
+  std::size_t count = 0;
+  for (const auto& [number, receiving] : receiving_) count += receiving->inlined ? 0 : 1;
+  return count;
 }
 
 // The mailbox only knows letters that were committed, so that one offered twice in a row is

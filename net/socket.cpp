@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "core/crypto.h"
 #include "core/text.h"
@@ -26,6 +27,7 @@ constexpr int kMaxMessage = static_cast<int>(kMaxBody) + 1024;
 constexpr int kDealerWater = 32;
 constexpr int kRouterInWater = 16;
 constexpr int kRouterOutWater = 128;
+constexpr int kBacklog = 1024;  // the front dials for all who dial at once
 constexpr int kNeverAgain = 24 * 3600 * 1000;  // ms; no conversation lasts that long
 constexpr int kMaxZapRound = 256;
 constexpr int kMaxDropRound = 64;
@@ -82,6 +84,12 @@ class Frame {
   zmq_msg_t raw_;
 };
 
+// ZMTP 3.1: flags and a size of 1 or 8 bytes; CurveZMQ's MESSAGE: name, nonce, box, inner flags.
+std::uint64_t frame_wire_size(std::size_t size) {
+  const std::uint64_t boxed = size + 8 + 8 + 16 + 1;
+  return boxed + (boxed > 255 ? 9 : 2);
+}
+
 enum class Got { kFrame, kNothing, kFailed };
 
 Got receive_frame(void* socket, Frame& frame) {
@@ -101,6 +109,7 @@ struct Parts {
   std::string user;
   std::string address;
   int connection = -1;
+  std::uint64_t wire = 0;  // of all frames but the first, which a router adds itself
 };
 
 Parts receive_parts(void* socket, std::initializer_list<std::size_t> bounds) {
@@ -115,6 +124,8 @@ Parts receive_parts(void* socket, std::initializer_list<std::size_t> bounds) {
       return out;
     }
     more = frame.more();
+    if (i > 0) out.wire += frame_wire_size(frame.bytes().size());
+    if (!more) out.address = frame.property("Peer-Address");
     if (i >= bounds.size() || frame.bytes().size() > bounds.begin()[i]) {
       out.fits = false;
       continue;
@@ -123,7 +134,6 @@ Parts receive_parts(void* socket, std::initializer_list<std::size_t> bounds) {
     out.frames.push_back(core::to_bytes(frame.bytes()));
     if (!more) {
       out.user = frame.property("User-Id");
-      out.address = frame.property("Peer-Address");
       out.connection = zmq_msg_get(frame.raw(), ZMQ_SRCFD);
     }
   }
@@ -207,6 +217,11 @@ std::optional<MonitorEvent> next_monitor_event(Socket& monitor) {
 }
 
 }  // namespace
+
+std::uint64_t wire_size(const Frames& frames) {
+  const auto head = frame_wire_size(frames.head.size());
+  return frames.body.empty() ? head : head + frame_wire_size(frames.body.size());
+}
 
 struct Context::State {
   void* raw = zmq_ctx_new();
@@ -321,6 +336,7 @@ struct Router::State {
   Socket socket;
   Socket monitor;
   std::uint64_t dropped = 0;
+  std::vector<Router::Taken> taken;
 };
 
 Router::Router() = default;
@@ -343,6 +359,7 @@ core::Result<Router> Router::create(Context& context, const core::AgreeSecret& o
       socket.set(ZMQ_CURVE_SECRETKEY, own.view()) &&
       zmq_setsockopt(socket.raw(), ZMQ_ZAP_DOMAIN, "p2pmail", 7) == 0 &&
       socket.set(ZMQ_SNDHWM, kRouterOutWater) && socket.set(ZMQ_RCVHWM, kRouterInWater) &&
+      socket.set(ZMQ_BACKLOG, kBacklog) &&
       socket.set(ZMQ_ROUTER_MANDATORY, 1) && socket.set(ZMQ_ROUTER_HANDOVER, 0);
   if (!ready) return failure("cannot set up a socket");
   const std::string watch = "inproc://monitor-" + std::to_string(context.state_->monitors++);
@@ -387,8 +404,10 @@ core::Result<std::optional<Incoming>> Router::receive() {
     if (parts.got == Got::kFailed) return failure("cannot receive");
     Incoming incoming;
     const auto key = core::from_hex(parts.user);
-    if (!parts.fits || parts.frames.size() < 2 || !key ||
-        key->size() != incoming.transport.bytes.size()) {
+    const bool fits = parts.fits && parts.frames.size() >= 2 && key &&
+                      key->size() == incoming.transport.bytes.size();
+    state_->taken.push_back(Taken{parts.address, parts.wire, fits});
+    if (!fits) {
       ++state_->dropped;
       continue;
     }
@@ -409,6 +428,8 @@ std::vector<int> Router::closed() {
   return out;
 }
 
+std::vector<Router::Taken> Router::taken() { return std::exchange(state_->taken, {}); }
+
 std::uint64_t Router::dropped() const { return state_->dropped; }
 
 void Router::finish() {
@@ -416,7 +437,7 @@ void Router::finish() {
 }
 
 // RFC 27 (ZAP): version, request id, domain, address, routing id, mechanism, credentials.
-void Router::serve_zap() {
+void Router::serve_zap(const std::function<bool(const std::string&)>& welcome) {
   for (int round = 0; round < kMaxZapRound; ++round) {
     auto request = receive_parts(state_->zap.raw(), {8, 255, 255, 255, 255, 16, 64});
     if (request.got != Got::kFrame) return;
@@ -425,7 +446,8 @@ void Router::serve_zap() {
       return parts.size() > at && core::text_of(parts[at]) == text;
     };
     const bool good = request.fits && parts.size() == 7 && is(0, "1.0") && is(5, "CURVE") &&
-                      parts[6].size() == core::TransportKey::kSize;
+                      parts[6].size() == core::TransportKey::kSize &&
+                      (!welcome || welcome(std::string(core::text_of(parts[3]))));
     const std::string id = parts.size() > 1 ? std::string(core::text_of(parts[1])) : "";
     const std::array<std::string, 6> reply = {"1.0",
                                               id,

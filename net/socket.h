@@ -45,6 +45,9 @@ struct Incoming {
   Frames frames;
 };
 
+/// What a message takes on the wire: ZMTP's header and CURVE's box of each frame, no more.
+[[nodiscard]] std::uint64_t wire_size(const Frames& frames);
+
 /// One conversation that we dial.
 class Dealer {
  public:
@@ -86,8 +89,16 @@ class Router {
   [[nodiscard]] core::Result<bool> send(const core::Bytes& to, const Frames& frames);
   /// Messages of the wrong shape are dropped here and counted; the answer skips them.
   [[nodiscard]] core::Result<std::optional<Incoming>> receive();
-  /// Answers pending ZAP requests; never blocks.
-  void serve_zap();
+  /// Every message that receive() took from the socket since the last call, in order; those of the
+  /// wrong shape too.
+  struct Taken {
+    std::string peer_address;
+    std::uint64_t bytes = 0;  // as in wire_size()
+    bool fits = true;
+  };
+  [[nodiscard]] std::vector<Taken> taken();
+  /// Answers pending ZAP requests; never blocks. `welcome` says no to addresses; empty = all may.
+  void serve_zap(const std::function<bool(const std::string&)>& welcome = {});
   /// Connections that ended since the last call. Their numbers are used again, and zmq tells of an
   /// end before it uses a number again: ask before keeping the number of a message just received.
   /// Messages of an ended connection may still be waiting.

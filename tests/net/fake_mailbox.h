@@ -93,6 +93,9 @@ class FakeMailbox : public core::Mailbox {
   std::vector<core::Result<core::Bytes>> commit(
       std::vector<std::unique_ptr<core::IncomingLetter>> incoming) override;
 
+  bool knows(const core::IdentityKey& other) override { return friends.contains(other); }
+
+  std::set<core::IdentityKey> friends;
   core::IdentityKey identity;
   core::TransportKey transport;
   std::uint8_t version = 0;                                // of our prekeys

@@ -3,6 +3,7 @@
 
 #include "core/tree.h"
 #include "net/session.h"
+#include "net/session_parts.h"
 #include "tests/net/fake_mailbox.h"
 #include "tests/net/session_options.h"
 
@@ -137,9 +138,21 @@ TEST_F(Hostile, TooManyOpenOffers) {
   hello();
   for (std::uint64_t i = 0; i <= kMaxOpenOffers; ++i) {
     EXPECT_FALSE(session.done());
+    const std::size_t size = i < kBulkWindow ? kMaxInline + 1 : 1;
+    say(offer_of(*alice.queue(bob.identity, some_bytes(size + i)), i + 1));
+  }
+  expect_violation();
+}
+
+TEST_F(Hostile, TooManyOpenOffersOfLargerLetters) {
+  hello();
+  for (std::uint64_t i = 0; i <= kBulkWindow; ++i) {
+    EXPECT_FALSE(session.done());
     say(offer_of(*alice.queue(bob.identity, some_bytes(kMaxInline + 1 + i)), i + 1));
   }
   expect_violation();
+  EXPECT_NE(session.failure()->context.find("larger letters"), std::string::npos);
+  EXPECT_EQ(bob.considered, kBulkWindow);
 }
 
 TEST_F(Hostile, UnreadAnswersDoNotPileUp) {
