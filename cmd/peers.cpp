@@ -35,6 +35,7 @@ enum class Verb {
   kUnblock,
   kQuery,
   kExport,
+  kAccept,
   kImport
 };
 
@@ -45,6 +46,8 @@ struct Options {
   std::string source = "-";
   std::string pattern;
   std::vector<std::string> names;
+  std::string message;
+  PassphraseOptions passphrase;
   bool yes = false;
   bool mutt = false;
 };
@@ -124,6 +127,8 @@ Status run_peers(Env& env, const Options& options) {
       return list(env);
     case Verb::kAdd:
       return add_peer(env, options.name, options.source);
+    case Verb::kAccept:
+      return accept_peer(env, options.name, options.message, options.passphrase);
     case Verb::kVerify:
       return verify_peer(env, options.name, options.yes);
     case Verb::kQuery:
@@ -157,6 +162,13 @@ void add_verbs_on_peers(CLI::App& app, const OptionsPtr& options) {
       ->add_option("source", options->source,
                    "A file with a card, a p2pmail:// link, an address, or - for standard input")
       ->type_name("CARD|LINK|-");
+  CLI::App* accepted =
+      add_verb_on(app, options, Verb::kAccept, "accept",
+                  "Add whoever wrote a message, and take his mail out of Requests");
+  accepted
+      ->add_option("message", options->message, "One of his messages; default: the newest there")
+      ->type_name("MESSAGE");
+  add_passphrase_options(*accepted, options->passphrase);
   add_verb_on(app, options, Verb::kRemove, "rm", "Forget a peer");
   add_verb_on(app, options, Verb::kRename, "rename", "Change a petname")
       ->add_option("new", options->new_name, "The new petname")

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cmd/env.h"
+#include "cmd/passphrase.h"
 #include "core/result.h"
 #include "core/state.h"
 
@@ -20,6 +21,10 @@ namespace p2pmail::cmd {
 [[nodiscard]] core::Status check_new_name(const std::string& name);
 
 [[nodiscard]] core::Status add_peer(Env& env, const std::string& name, const std::string& source);
+/// `message` empty: the newest of .Requests, or none for a petname that is there already.
+[[nodiscard]] core::Status accept_peer(Env& env, const std::string& name,
+                                       const std::string& message,
+                                       const PassphraseOptions& passphrase);
 [[nodiscard]] core::Status import_peers(Env& env, const std::string& source);
 [[nodiscard]] core::Status export_peers(Env& env, const std::vector<std::string>& names, bool mutt);
 [[nodiscard]] core::Status query_peers(Env& env, const std::string& pattern);

@@ -53,8 +53,25 @@ void note_outcomes(Env& env, AllOutstanding& all, const std::vector<net::Target>
   }
 }
 
+/// How long several dialings together may take.
+class Bound {
+ public:
+  explicit Bound(std::chrono::milliseconds total) : total_(total) {}
+  /// For net::DialOptions, where 0 is no bound.
+  [[nodiscard]] std::chrono::milliseconds left() const {
+    if (total_.count() == 0) return total_;
+    const auto gone = std::chrono::floor<std::chrono::milliseconds>(Clock::now() - started_);
+    return std::max(total_ - gone, std::chrono::milliseconds{1});
+  }
+
+ private:
+  std::chrono::milliseconds total_;
+  Clock::time_point started_ = Clock::now();
+};
+
 /// Leaves what could not be delivered at relays, and asks them about what was left there before.
-Status visit_relays(Env& env, core::PostOffice& post_office, AllOutstanding& all) {
+Status visit_relays(Env& env, core::PostOffice& post_office, AllOutstanding& all,
+                    const Bound& bound) {
   core::Store& store = env.store();
   std::vector<core::QueueEntry> entries;
   for (const auto& one : all) {
@@ -67,6 +84,7 @@ Status visit_relays(Env& env, core::PostOffice& post_office, AllOutstanding& all
   if (round->empty()) return {};
   net::DialOptions dialing;
   dialing.stop = env.stop;
+  dialing.total = bound.left();
   (void)net::dial(post_office, store.device().transport, round->targets(), dialing);
   look_again(store, all);
   for (auto& one : all)
@@ -87,8 +105,10 @@ bool all_ended(const AllOutstanding& all) {
   return std::all_of(all.begin(), all.end(), [](const auto& one) { return one.ended(); });
 }
 
-Status push_once(Env& env, AllOutstanding& all, core::Backoff backoff) {
+Status push_once(Env& env, AllOutstanding& all, core::Backoff backoff,
+                 std::chrono::milliseconds total) {
   core::Store& store = env.store();
+  const Bound bound(total);
   auto options = post_office_options(env);
   options.backoff = backoff;
   for (const auto& one : all) {
@@ -104,6 +124,7 @@ Status push_once(Env& env, AllOutstanding& all, core::Backoff backoff) {
   const auto targets = targets_for(store, all);
   net::DialOptions dialing;
   dialing.stop = env.stop;
+  dialing.total = bound.left();
   std::vector<net::DialOutcome> outcomes;
   if (!targets.empty())
     outcomes = net::dial(post_office, store.device().transport, targets, dialing);
@@ -112,7 +133,7 @@ Status push_once(Env& env, AllOutstanding& all, core::Backoff backoff) {
       one.ending = core::Ending::kDelivered;
   }
   note_outcomes(env, all, targets, outcomes, backoff);
-  return visit_relays(env, post_office, all);
+  return visit_relays(env, post_office, all, bound);
 }
 
 void look_again(core::Store& store, AllOutstanding& all) {
@@ -165,7 +186,10 @@ Status wait_for_receipts(Env& env, AllOutstanding& all, std::chrono::millisecond
     look_again(env.store(), all);
     if (all_ended(all) || env.stopped() || Clock::now() >= deadline) return {};
     if (Clock::now() >= next_try) {
-      if (auto pushed = push_once(env, all); !pushed) return pushed;
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+      auto pushed = push_once(env, all, core::Backoff::kGrows,
+                              std::max(left, std::chrono::milliseconds{1}));
+      if (!pushed) return pushed;
       retry = std::min<std::chrono::milliseconds>(2 * retry, kLastRetry);
       next_try = Clock::now() + retry;
       continue;

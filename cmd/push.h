@@ -27,9 +27,11 @@ using AllOutstanding = std::vector<Outstanding>;
 [[nodiscard]] bool all_ended(const AllOutstanding& all);
 /// One attempt for everybody who has not got it yet, also to oneself; then at the relays of whoever
 /// could not be reached. Whoever cannot be reached is noted, never an error. kStays for an attempt out
-/// of turn, which must not put off the next one.
+/// of turn, which must not put off the next one. After `total` (0 = no bound but those of each
+/// conversation) what is under way is broken off; a letter that was begun goes on another time.
 [[nodiscard]] core::Status push_once(Env& env, AllOutstanding& all,
-                                     core::Backoff backoff = core::Backoff::kGrows);
+                                     core::Backoff backoff = core::Backoff::kGrows,
+                                     std::chrono::milliseconds total = {});
 /// A running `serve` may have been quicker, or `queue cancel`: then the entry is gone without us.
 void look_again(core::Store& store, AllOutstanding& all);
 /// What has become of them, a line or object ("delivery") each; lines only for people.

@@ -89,11 +89,15 @@ Status run_send(Env& env, const SendOptions& options) {
   // From here on the message is queued, whatever happens: trouble is said, never a failure.
   const bool only_queue = options.no_push || std::find(options.modes.begin(), options.modes.end(),
                                                        "dq") != options.modes.end();
+  const auto started = std::chrono::steady_clock::now();
   if (!only_queue) {
-    if (auto pushed = push_once(env, all); !pushed) env.note("warning: " + pushed.error().context);
+    auto pushed = push_once(env, all, core::Backoff::kGrows, patience);
+    if (!pushed) env.note("warning: " + pushed.error().context);
   }
-  if (patience.count() > 0 && !all_ended(all)) {
-    auto waited = wait_for_receipts(env, all, patience);
+  const auto left = patience - std::chrono::floor<std::chrono::milliseconds>(
+                                   std::chrono::steady_clock::now() - started);
+  if (patience.count() > 0 && left.count() > 0 && !all_ended(all)) {
+    auto waited = wait_for_receipts(env, all, left);
     if (!waited) env.note("warning: " + waited.error().context);
   }
   look_again(env.store(), all);

@@ -31,6 +31,10 @@ std::string text_of(Verb verb) {
       return "error";
     case Verb::kBye:
       return "bye";
+    case Verb::kAsk:
+      return "ask";
+    case Verb::kTold:
+      return "told";
   }
   return {};
 }
@@ -57,6 +61,9 @@ void compare(const Case& one, const Message& message) {
   }
   if (one.has("envelope-size")) {
     EXPECT_EQ(message.envelope_size, one.number("envelope-size"));
+  }
+  if (one.has("admission")) {
+    EXPECT_EQ(message.admission, one.bytes("admission"));
   }
   if (one.has("list")) {
     EXPECT_EQ(message.index, one.number("list"));

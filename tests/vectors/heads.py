@@ -2,7 +2,7 @@
 from codec import KIB, Fields, Refused, decode, malformed
 
 MAX_CREDIT, MAX_NUMBER, TIB16 = 65536, 1 << 48, 1 << 44
-KINDS = ("unknown-prekey later refused too-large no-space forged malformed unsupported "
+KINDS = ("unknown-prekey later refused too-large no-space quota stamp forged malformed unsupported "
          "internal").split()
 
 
@@ -17,7 +17,7 @@ def read_message(head, body):
         if fields.number("p") != 1:
             raise Refused("unsupported", "another protocol")
         out["credit"] = fields.number("c", 1, MAX_CREDIT)
-        low, high = 1, 64 * KIB
+        high = 64 * KIB
     elif verb == "error":
         out["number"] = fields.number("n", 0, MAX_NUMBER)
         out["error"], out["text"] = fields.text("k", 32), fields.text("t", 200)
@@ -33,6 +33,8 @@ def read_message(head, body):
         out["root"], out["size"] = fields.bytes("r", 32), fields.number("z", 1, TIB16)
         inlined = fields.take("i", bool)
         out["inline"], out["envelope-size"] = int(inlined), fields.number("e", 1, 128 * KIB)
+        if "a" in fields.left:
+            out["admission"] = fields.bytes("a", 1, 704)
         if inlined and out["size"] > 65536:
             raise malformed("too large for an offer")
         low = high = out["envelope-size"] + (out["size"] if inlined else 0)
@@ -49,6 +51,10 @@ def read_message(head, body):
         out["credit"] = fields.number("c", 1, MAX_CREDIT)
     elif verb == "stored":
         low, high = 1, KIB
+    elif verb == "ask":
+        low, high = 1, KIB
+    elif verb == "told":
+        low, high = 1, 80 * KIB
     elif verb not in ("hello", "error", "take", "bye"):
         raise malformed("an unknown verb")
     fields.end()

@@ -48,6 +48,9 @@ void make_good(const Kit& kit) {
   hello.credit = 64;
   good(kit, "hello", "hello", hello, "First from both sides.",
        [](Case& out) { out.number("credit", 64); });
+  hello.body.clear();
+  good(kit, "hello-no-card", "hello", hello, "Of somebody who only leaves letters at a relay.",
+       [](Case& out) { out.number("credit", 64); });
   for (const bool inlined : {true, false}) {
     const std::uint64_t size = inlined ? 4112 : std::uint64_t{1} << 44;
     good(kit, inlined ? "offer-inline" : "offer", "offer", offer(size, inlined),
@@ -58,6 +61,15 @@ void make_good(const Kit& kit) {
                .number("envelope-size", 100);
          });
   }
+  Message admitted = offer(4112, true);
+  admitted.admission = Bytes(704, 0xad);
+  good(kit, "offer-admission", "offer", admitted, "With the longest admission.", [&](Case& out) {
+    out.hex("root", filled<core::Root>(0x77))
+        .number("size", 4112)
+        .number("inline", 1)
+        .number("envelope-size", 100)
+        .hex("admission", admitted.admission);
+  });
   good(kit, "take", "take", message(Verb::kTake, std::uint64_t{1} << 48), "The largest number.",
        nothing);
   Message want = message(Verb::kWant, 2);
@@ -85,6 +97,14 @@ void make_good(const Kit& kit) {
   error.kind = Kind::kUnknownPrekey;
   good(kit, "error-unknown-prekey", "error", error, "With the receiver's card.",
        [&](Case& out) { out.text("error", "unknown-prekey").text("text", ""); });
+  error = message(Verb::kError, 3);
+  for (const auto& [kind, word] : {std::pair{Kind::kQuota, "quota"}, std::pair{Kind::kStamp, "stamp"}}) {
+    error.kind = kind;
+    good(kit, std::string("error-") + word, "error", error, "Without words.",
+         [&, said = word](Case& out) { out.text("error", said).text("text", ""); });
+  }
+  good(kit, "ask", "ask", message(Verb::kAsk, 4, Bytes(1024, 0xaa)), "A question.", nothing);
+  good(kit, "told", "told", message(Verb::kTold, 4, Bytes(80 * 1024, 0xbb)), "Its answer.", nothing);
   good(kit, "bye", "bye", message(Verb::kBye, 0), "Nothing more to send.", nothing);
 }
 
@@ -114,13 +134,6 @@ void make_bad(const Kit& kit) {
   bad("credit-65537", "Too much credit.", hello, set("c", 65537u));
   bad("hello-number", "A hello with a number.", hello, set("n", 1u));
   bad(
-      "hello-no-card", "A hello without a card.",
-      [&] {
-        auto one = hello;
-        return one.body.clear(), one;
-      }(),
-      nothing);
-  bad(
       "hello-large-card", "A card above 64 KiB.",
       [&] {
         auto one = hello;
@@ -137,6 +150,14 @@ void make_bad(const Kit& kit) {
   bad("offer-large-inline", "A letter above 64 KiB in its offer.", offer(65537, true), nothing);
   bad("offer-inline-number", "A number in the place of true.", inline_offer, set("i", 1u));
   bad("offer-root", "A root of 31 bytes.", inline_offer, set("r", core::binary(Bytes(31))));
+  bad("offer-admission-0", "An admission of no bytes.", inline_offer, set("a", core::binary({})));
+  bad("offer-admission-705", "An admission above 704 bytes.", inline_offer,
+      set("a", core::binary(Bytes(705))));
+  bad("ask-none", "A question of no bytes.", message(Verb::kAsk, 1), nothing);
+  bad("ask-large", "A question above 1,024 bytes.", message(Verb::kAsk, 1, Bytes(1025)), nothing);
+  bad("told-none", "An answer of no bytes.", message(Verb::kTold, 1), nothing);
+  bad("told-large", "An answer above 80 KiB.", message(Verb::kTold, 1, Bytes(80 * 1024 + 1)),
+      nothing);
   bad("want-4097", "A group that no letter has.", message(Verb::kWant, 1), set("g", 4097u));
   bad("want-body", "A body that has no place.", message(Verb::kWant, 1, Bytes(1)), nothing);
   bad("hashes-33", "Not whole hashes.", message(Verb::kHashes, 1, Bytes(33)), nothing);
