@@ -21,6 +21,7 @@ using core::Code;
 using core::Error;
 using core::Result;
 using core::Status;
+using Clock = std::chrono::steady_clock;
 
 namespace {
 
@@ -77,6 +78,7 @@ Status exchange(Env& env, const Names& names, const std::vector<net::Target>& ta
                 std::chrono::milliseconds total,
                 const std::function<bool(const core::IdentityKey&)>& wanted) {
   core::Store& store = env.store();
+  const auto started = Clock::now();
   auto entries = queued(store);
   if (!entries) return entries.error();
   auto options = post_office_options(env);
@@ -99,8 +101,10 @@ Status exchange(Env& env, const Names& names, const std::vector<net::Target>& ta
   auto round = RelayRound::plan(
       env, *entries, [&](const core::NewMail& mail) { announce(env, names, mail); });
   if (!round) return round.error();
-  if (!round->empty())
-    (void)net::dial(post_office, store.device().transport, round->targets(), dialing);
+  if (round->empty()) return {};
+  const auto gone = std::chrono::floor<std::chrono::milliseconds>(Clock::now() - started);
+  const auto left = std::max(total - gone, std::chrono::milliseconds{1});
+  carry_out(env, *round, total.count() == 0 ? total : left);
   return {};
 }
 
@@ -133,7 +137,8 @@ Status run_fetch(Env& env, const Options& options) {
       tend_queue(env, [&](const core::NewMail& mail) { announce(env, *names, mail); });
   // An interrupted delivery that could not be finished is told, and keeps no other mail waiting.
   const auto wanted = [&](const core::IdentityKey& key) {
-    return options.peers.empty() || std::ranges::find(*peers, key, &core::Peer::identity) != peers->end();
+    return options.peers.empty() ||
+           std::ranges::find(*peers, key, &core::Peer::identity) != peers->end();
   };
   if (auto exchanged = exchange(env, *names, targets, total, wanted); !exchanged) return exchanged;
   if (!tended) return tended;

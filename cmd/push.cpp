@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "cmd/delivery.h"
 #include "cmd/format.h"
@@ -70,22 +71,21 @@ class Bound {
 };
 
 /// Leaves what could not be delivered at relays, and asks them about what was left there before.
-Status visit_relays(Env& env, core::PostOffice& post_office, AllOutstanding& all,
+/// Whoever was reached has said himself what is to be said.
+Status visit_relays(Env& env, AllOutstanding& all, const std::set<core::IdentityKey>& reached,
                     const Bound& bound) {
   core::Store& store = env.store();
   std::vector<core::QueueEntry> entries;
   for (const auto& one : all) {
-    if (one.ended() || one.entry.recipient == store.identity() || env.stopped()) continue;
+    const auto& to = one.entry.recipient;
+    if (one.ended() || to == store.identity() || reached.contains(to) || env.stopped()) continue;
     auto entry = store.queue().load(one.entry.id);
     if (entry) entries.push_back(std::move(*entry));
   }
   auto round = RelayRound::plan(env, entries);
   if (!round) return round.error();
   if (round->empty()) return {};
-  net::DialOptions dialing;
-  dialing.stop = env.stop;
-  dialing.total = bound.left();
-  (void)net::dial(post_office, store.device().transport, round->targets(), dialing);
+  carry_out(env, *round, bound.left());
   look_again(store, all);
   for (auto& one : all)
     if (!one.ended()) one.why = store.queue().progress(one.entry.id).last_error;
@@ -133,7 +133,10 @@ Status push_once(Env& env, AllOutstanding& all, core::Backoff backoff,
       one.ending = core::Ending::kDelivered;
   }
   note_outcomes(env, all, targets, outcomes, backoff);
-  return visit_relays(env, post_office, all, bound);
+  std::set<core::IdentityKey> reached;
+  for (std::size_t i = 0; i < outcomes.size(); ++i)
+    if (outcomes[i].reached) reached.insert(*targets[i].identity);
+  return visit_relays(env, all, reached, bound);
 }
 
 void look_again(core::Store& store, AllOutstanding& all) {
@@ -160,7 +163,7 @@ const char* state_of(const Outstanding& one, const std::string& held) {
 void say_deliveries(Env& env, const Names& names, const AllOutstanding& all) {
   for (const auto& one : all) {
     const std::string who = names.label(one.entry.recipient);
-    const std::string held = one.ended() ? "" : held_by(env, one.entry.id);
+    const std::string held = one.ended() ? "" : held_by(env, names, one.entry);
     const std::string state = state_of(one, held);
     std::string why = one.ended() ? "" : core::clean_line(one.why);
     if (!held.empty()) why = "held by " + held;

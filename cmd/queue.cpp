@@ -98,7 +98,7 @@ Status print_entries(Env& env, const Names& names, const std::vector<core::Queue
   const auto expire = static_cast<std::uint64_t>(env.settings.expire.count() / 1000);
   for (const auto& entry : entries) {
     Line line{&entry, names.label(entry.recipient), store.queue().progress(entry.id), "",
-              held_by(env, entry.id), entry.time + expire};
+              held_by(env, names, entry), entry.time + expire};
     line.reason = reason_of(store, entry, line.progress);
     width = std::max(width, core::columns(line.who));
     lines.push_back(std::move(line));

@@ -38,6 +38,8 @@ constexpr std::chrono::seconds kUpkeepEvery{60};
 constexpr std::chrono::minutes kCollectEvery{10};      // from the relays that hold for us
 constexpr std::chrono::seconds kFirstCall{60};         // to somebody for whom we hold a letter
 constexpr std::chrono::hours kLastCall{6};
+constexpr std::uint64_t kStampBitsWhileServing = 22;    // about a second
+constexpr std::chrono::seconds kStampTimeWhileServing{4};
 
 struct Places {
   std::vector<core::Endpoint> listen;
@@ -77,6 +79,9 @@ class Server {
  private:
   core::PostOffice make(Env& env) {
     auto options = post_office_options(env);
+    // Others wait for this thread meanwhile.
+    options.stamps.max_bits = std::min(options.stamps.max_bits, kStampBitsWhileServing);
+    options.stamps.limit = kStampTimeWhileServing;
     options.on_mail = [this](const core::NewMail& mail) {
       // Whoever is not known may have been added a moment ago, by another process.
       if (!names_.petname(mail.sender)) load_names();
@@ -103,6 +108,7 @@ class Server {
   std::map<core::IdentityKey, std::vector<std::string>> waiting_;  // entries due, by recipient
   std::set<std::string> unreached_;  // entries that the recipient's relays should have
   std::vector<RelayRound> rounds_;   // at relays just now
+  std::optional<Clock::time_point> withdrawn_;
   std::optional<Clock::time_point> collected_;
   struct Call {
     Clock::time_point next{};
@@ -167,7 +173,8 @@ std::vector<net::Target> Server::due() {
     }
   }
   plan_errands(*entries);
-  for (const auto& round : rounds_) std::ranges::move(round.targets(), std::back_inserter(targets));
+  for (const auto& round : rounds_)
+    std::ranges::move(round.targets(env_), std::back_inserter(targets));
   add_relays(targets);
   add_owners(targets);
   return targets;
@@ -175,7 +182,10 @@ std::vector<net::Target> Server::due() {
 
 /// Relays have their turn when the recipient himself could not be reached.
 void Server::plan_errands(const std::vector<core::QueueEntry>& entries) {
-  if (unreached_.empty()) return;
+  const auto at = Clock::now();
+  const bool may_withdraw = !withdrawn_ || at - *withdrawn_ >= kCollectEvery;
+  if (unreached_.empty() && !may_withdraw) return;
+  withdrawn_ = at;
   std::vector<core::QueueEntry> chosen;
   for (const auto& entry : entries) {
     if (!unreached_.contains(entry.id)) continue;
@@ -229,9 +239,10 @@ void Server::add_owners(std::vector<net::Target>& targets) {
 
 void Server::dialed(const net::Target& target, const net::DialOutcome& outcome) {
   if (target.mailbox != nullptr) {
-    for (auto& round : rounds_) round.drop(target.mailbox);
+    for (auto& round : rounds_) round.ended(target.mailbox, outcome.reached);
     std::erase_if(rounds_, [](const RelayRound& round) { return round.empty(); });
-    if (outcome.error) env_.detail("relay " + names_.label(*target.identity) + ": " + outcome.error->context);
+    if (outcome.error)
+      env_.detail("relay " + names_.label(*target.identity) + ": " + outcome.error->context);
     return;
   }
   if (outcome.error && target.identity) {

@@ -14,13 +14,17 @@
 
 namespace p2pmail::core {
 
+/// Questions without an answer after which a relay's word does not count any more.
+inline constexpr std::uint64_t kMaxSilence = 5;
+
 struct DepositRecord {
   std::string entry;  // of the queue
-  IdentityKey relay;
+  Relay relay;        // as the recipient's card named it then
   SymmetricKey relay_key;  // core/ticket.h
   Digest envelope;         // hash, for the receipt
   std::uint64_t since = 0;
   std::uint64_t until = 0;
+  std::uint64_t silence = 0;  // questions since the last answer
 };
 
 class Deposits {
@@ -32,12 +36,17 @@ class Deposits {
   Deposits& operator=(Deposits&&) noexcept;
   ~Deposits();
 
+  /// Instead of an older one at the same machine.
   [[nodiscard]] Status add(const DepositRecord& record);
-  /// In the order in which they were made.
+  /// In the order in which they were made; a damaged one is left out, which costs a second sending.
   [[nodiscard]] Result<std::vector<DepositRecord>> of(const std::string& entry);
-  [[nodiscard]] Result<std::vector<DepositRecord>> all();
+  /// Entries that have any.
+  [[nodiscard]] Result<std::vector<std::string>> entries();
   [[nodiscard]] Status forget(const std::string& entry);
-  [[nodiscard]] Status forget(const std::string& entry, const IdentityKey& relay);
+  [[nodiscard]] Status forget(const std::string& entry, const TransportKey& relay);
+  /// A question had no answer, or had one.
+  [[nodiscard]] Status note_silence(const std::string& entry, const TransportKey& relay);
+  [[nodiscard]] Status note_answer(const std::string& entry, const TransportKey& relay);
 
  private:
   struct Impl;

@@ -6,6 +6,11 @@
 #include "core/ticket.h"
 
 namespace p2pmail::core {
+namespace {
+
+constexpr std::uint64_t kLongestHold = 366 * 86400;  // seconds; whatever a relay promises
+
+}  // namespace
 
 /// A queue entry on its way to the relay.
 class Errand::Left : public OutgoingLetter {
@@ -79,15 +84,17 @@ Result<Bytes> Errand::Left::admission() {
 Status Errand::Left::delivered(ByteView held) {
   const auto until = decode_held(held);
   if (!until) return until.error();
+  DepositRecord record;
+  record.since = errand_.options_.clocks().time;
+  if (*until <= record.since)
+    return Error{Code::kMalformed, "it would hold the letter until a time that is over"};
   auto deposits = errand_.store_.make_deposits();
   if (!deposits) return deposits.error();
-  DepositRecord record;
   record.entry = claim_->entry.id;
-  record.relay = errand_.relay_.identity;
+  record.relay = errand_.relay_;
   record.relay_key = relay_key_.clone();
   record.envelope = envelope_;
-  record.since = errand_.options_.clocks().time;
-  record.until = *until;
+  record.until = std::min(*until, record.since + kLongestHold);
   slot_.has_ended = true;
   return (*deposits)->add(record);
 }
@@ -101,45 +108,68 @@ void Errand::Left::failed(const Error& why) {
 class Errand::Asked : public Question {
  public:
   Asked(Errand& errand, const Pending& pending) : errand_(errand), pending_(pending) {}
-  Bytes text() const override { return encode_question(pending_.record.relay_key, false); }
+  Bytes text() const override {
+    return encode_question(pending_.record.relay_key, pending_.claim == nullptr);
+  }
   void answered(const Result<Bytes>& answer) override;
 
  private:
   [[nodiscard]] Status conclude(const HeldAnswer& answer);
+  [[nodiscard]] Status delivered(const HeldAnswer& answer);
+  [[nodiscard]] Status forget();
   Errand& errand_;
   const Pending& pending_;
 };
 
 void Errand::Asked::answered(const Result<Bytes>& bytes) {
-  if (!bytes) return;  // it will be asked again
-  const auto answer = decode_answer(*bytes);
-  const auto done = answer ? conclude(*answer) : Status(answer.error());
-  if (!done)
-    errand_.store_.queue().note_words(pending_.record.entry,
-                                      done.error().in(errand_.name()).context);
+  const DepositRecord& record = pending_.record;
+  Deposits* deposits = errand_.deposits();
+  const auto answer = bytes ? decode_answer(*bytes) : Result<HeldAnswer>(bytes.error());
+  if (!answer) {
+    if (deposits != nullptr) (void)deposits->note_silence(record.entry, record.relay.transport);
+    return;
+  }
+  if (deposits != nullptr) (void)deposits->note_answer(record.entry, record.relay.transport);
+  const auto done = pending_.claim == nullptr ? forget() : conclude(*answer);
+  if (!done && pending_.claim != nullptr)
+    errand_.store_.queue().note_words(record.entry, done.error().in(errand_.name()).context);
+}
+
+Status Errand::Asked::forget() {
+  Deposits* deposits = errand_.deposits();
+  if (deposits == nullptr) return {};
+  return deposits->forget(pending_.record.entry, pending_.record.relay.transport);
+}
+
+// A receipt that proves nothing is no receipt, and its relay not to be trusted with the letter.
+Status Errand::Asked::delivered(const HeldAnswer& answer) {
+  const auto receipt = open_relayed_receipt(pending_.record.relay_key, answer.receipt);
+  const Claim& claim = *pending_.claim;
+  const auto proved = receipt ? check_receipt(errand_.store_, claim.entry, *receipt,
+                                              {pending_.record.envelope})
+                              : Status(Error{Code::kForged, "a receipt that is not for this letter"});
+  if (!proved) {
+    (void)forget();
+    return proved;
+  }
+  return conclude_delivery(errand_.store_, claim, errand_.options_.notices,
+                           errand_.options_.clocks());
 }
 
 // Anything but "waiting" and "delivered" makes it an ordinary queued letter again.
 Status Errand::Asked::conclude(const HeldAnswer& answer) {
-  Store& store = errand_.store_;
   if (answer.state == HeldState::kWaiting) return {};
-  auto deposits = store.make_deposits();
-  if (!deposits) return deposits.error();
-  if (answer.state == HeldState::kDelivered) {
-    const auto receipt = open_relayed_receipt(pending_.record.relay_key, answer.receipt);
-    if (!receipt) return Error{Code::kForged, "a receipt that is not for this letter"};
-    const Claim& claim = *pending_.claim;
-    if (const auto proved =
-            check_receipt(store, claim.entry, *receipt, {pending_.record.envelope});
-        !proved)
-      return proved;
-    return conclude_delivery(store, claim, errand_.options_.notices, errand_.options_.clocks());
-  }
-  const auto forgotten = (*deposits)->forget(pending_.record.entry, errand_.relay_.identity);
-  if (!forgotten) return forgotten;
-  if (answer.state == HeldState::kRefused)
-    return Error{Code::kUnknownPrekey, "the recipient could not open it; it will be sealed again"};
-  return Error{Code::kNotFound, "does not hold it any more: it expired there or was dropped"};
+  Store& store = errand_.store_;
+  if (!store.queue().load(pending_.record.entry)) return {};  // another relay was quicker
+  if (answer.state == HeldState::kDelivered) return delivered(answer);
+  if (const auto forgotten = forget(); !forgotten) return forgotten;
+  if (answer.state == HeldState::kGone)
+    return Error{Code::kNotFound, "does not hold it any more: it expired there or was dropped"};
+  // With the card that came along it is sealed for newer prekeys.
+  if (const auto card = decode_card(answer.card);
+      card && card->identity() == pending_.claim->entry.recipient)
+    (void)store.state().merge_peer_card(*card, false);
+  return Error{Code::kUnknownPrekey, "the recipient did not take it; it will be sealed again"};
 }
 
 Errand::Errand(Store& store, Options options, Relay relay)
@@ -157,6 +187,19 @@ void Errand::leave(std::shared_ptr<Claim> claim) {
 
 void Errand::ask(std::shared_ptr<Claim> claim, DepositRecord record) {
   asked_.push_back({std::move(claim), std::move(record)});
+}
+
+void Errand::withdraw(DepositRecord record) { asked_.push_back({nullptr, std::move(record)}); }
+
+Deposits* Errand::deposits() const {
+  auto found = store_.deposits();
+  return found ? *found : nullptr;
+}
+
+void Errand::unreached() {
+  if (Deposits* known = deposits())
+    for (const Pending& pending : asked_)
+      (void)known->note_silence(pending.record.entry, relay_.transport);
 }
 
 Result<Caller> Errand::meet(const TransportKey& transport, ByteView bytes) {

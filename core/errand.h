@@ -27,6 +27,10 @@ class Errand : public Mailbox {
   void leave(std::shared_ptr<Claim> claim);
   /// To be asked for: left there before.
   void ask(std::shared_ptr<Claim> claim, DepositRecord record);
+  /// Its entry has ended: the relay may let go of it.
+  void withdraw(DepositRecord record);
+  /// The relay could not be reached: whatever was to be asked stays without an answer.
+  void unreached();
   [[nodiscard]] const Relay& relay() const { return relay_; }
 
   [[nodiscard]] Bytes card() override { return {}; }
@@ -55,9 +59,10 @@ class Errand : public Mailbox {
   };
   std::deque<Slot> letters_;
   struct Pending {
-    std::shared_ptr<Claim> claim;
+    std::shared_ptr<Claim> claim;  // null = withdraw
     DepositRecord record;
   };
+  [[nodiscard]] Deposits* deposits() const;
   std::deque<Pending> asked_;
 };
 

@@ -22,7 +22,7 @@ struct Caller {
   TransportKey transport;
   IdentityKey identity;
   DeviceKey device;
-  std::string network = {};  // where he calls from, for bounds ("192.0.2.0/24"); empty = we called
+  std::string network = {};  // where he calls from, for bounds; empty = we called, or it is local
 
   [[nodiscard]] bool is_nobody() const { return identity == IdentityKey{}; }
 };

@@ -74,7 +74,9 @@ class PostOffice : public Mailbox {
   [[nodiscard]] Result<Considered> hold(const Deposit& deposit,
                                         const std::optional<std::uint64_t>& stamp,
                                         ByteView envelope);
-  [[nodiscard]] Result<std::optional<RelayOwner>> owner_of(const Deposit& deposit);
+  [[nodiscard]] Result<Considered> take_or_add(Shelf& shelf, HeldLetter letter);
+  [[nodiscard]] Result<IdentityKey> owner_of(Shelf& shelf, const Deposit& deposit);
+  [[nodiscard]] Status check_quota(Shelf& shelf, const HeldLetter& letter);
   [[nodiscard]] Status check_stamp(const Card& card, const Root& root,
                                    const std::optional<std::uint64_t>& stamp);
   [[nodiscard]] Status admit(const Caller& caller, const EnvelopeBody& body, bool& known,
@@ -90,6 +92,8 @@ class PostOffice : public Mailbox {
   Options options_;
   Room room_;
   std::set<std::string> delivered_;
+  std::set<std::pair<Digest, DeviceKey>> out_;       // held letters that are being offered
+  std::map<IdentityKey, std::uint64_t> coming_;      // bytes on their way to the shelf, by owner
   /// Refused lately, left alone by outgoing() for kRefusalRest, so that one conversation does not
   /// offer a letter again and again. A link that broke is no refusal.
   std::map<std::string, std::chrono::steady_clock::time_point> refused_;

@@ -54,7 +54,10 @@ class PostOffice::Held : public OutgoingLetter {
         letter_(std::move(letter)),
         device_(device),
         stream_(shelf.letter_path(root()), 0, size(), shelf.leaves_path(root()),
-                block_count(size()) > 1) {}
+                block_count(size()) > 1) {
+    office_.out_.insert({letter_.deposit.handle, device_});
+  }
+  ~Held() override { office_.out_.erase({letter_.deposit.handle, device_}); }
 
   const Root& root() const override { return letter_.deposit.root; }
   std::uint64_t size() const override { return letter_.deposit.size; }
@@ -77,8 +80,10 @@ class PostOffice::Held : public OutgoingLetter {
 /// A letter that comes for somebody else, into a file on the shelf (relay).
 class PostOffice::HeldFile : public IncomingLetter {
  public:
-  HeldFile(Shelf& shelf, HeldLetter letter, Room::Place place)
-      : shelf_(shelf), letter_(std::move(letter)), place_(std::move(place)) {}
+  HeldFile(PostOffice& office, Shelf& shelf, HeldLetter letter, Room::Place place)
+      : office_(office), shelf_(shelf), letter_(std::move(letter)), place_(std::move(place)) {
+    office_.coming_[letter_.owner] += letter_.deposit.size;
+  }
   ~HeldFile() override;
 
   Status write(std::uint64_t index, ByteView block) override;
@@ -89,6 +94,7 @@ class PostOffice::HeldFile : public IncomingLetter {
 
  private:
   [[nodiscard]] Status open();
+  PostOffice& office_;
   Shelf& shelf_;
   HeldLetter letter_;
   Room::Place place_;

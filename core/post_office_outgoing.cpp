@@ -16,7 +16,7 @@ Result<Bytes> PostOffice::Outgoing::admission() {
 }
 
 Status PostOffice::Outgoing::add_stamp() {
-  if (stamp_) return Error{Code::kRefused, "the stamp was not taken"};
+  if (stamp_) return Error{Code::kStampNeeded, "the stamp was not taken"};
   auto peer = office_.store_.state().find_peer(claim_.entry.recipient);
   if (!peer) return peer.error();
   const DeviceRecord* record =

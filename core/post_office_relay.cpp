@@ -12,10 +12,12 @@ namespace {
 namespace fs = std::filesystem;
 
 const Error kNotHeld{Code::kRefused, "no letters are held here for this recipient"};
+const Error kQuotaUsedUp{Code::kQuota, "the recipient's quota on this relay is used up"};
 
 }  // namespace
 
 PostOffice::HeldFile::~HeldFile() {
+  office_.coming_[letter_.owner] -= letter_.deposit.size;
   if (!path_.empty()) (void)unlink(path_.c_str());
 }
 
@@ -62,11 +64,16 @@ Status PostOffice::Held::delivered(ByteView bytes) {
   return shelf_.shown(letter_.deposit.handle, device_, *receipt);
 }
 
-// Only what cannot change is the sender's business: with another envelope he may succeed.
+// What will not change is the sender's business: with another envelope he may succeed. Whatever else went
+// wrong, others have their turn first next time.
 void PostOffice::Held::failed(const Error& why) {
-  if (why.code != Code::kUnavailable)
-    office_.refused_[to_hex(letter_.deposit.handle)] = std::chrono::steady_clock::now();
-  if (why.code == Code::kUnknownPrekey) (void)shelf_.refused(letter_.deposit.handle);
+  const Digest& handle = letter_.deposit.handle;
+  if (why.code == Code::kUnavailable) return;
+  office_.refused_[to_hex(handle)] = std::chrono::steady_clock::now();
+  const bool for_good = why.code == Code::kUnknownPrekey || why.code == Code::kForged ||
+                        why.code == Code::kMalformed || why.code == Code::kUnsupported ||
+                        why.code == Code::kRefused;
+  (void)(for_good ? shelf_.refused(handle, device_) : shelf_.tried(handle));
 }
 
 void PostOffice::add_held(const Caller& caller, std::size_t max,
@@ -74,69 +81,93 @@ void PostOffice::add_held(const Caller& caller, std::size_t max,
   if (caller.is_nobody() || letters.size() >= max) return;
   const auto shelf = store_.shelf();
   if (!shelf || *shelf == nullptr) return;
-  const auto handles = (*shelf)->waiting(caller.identity, caller.device, max);
+  // What is out, or was refused a moment ago, must not take the place of others.
+  const auto handles =
+      (*shelf)->waiting(caller.identity, caller.device, max + out_.size() + refused_.size());
   if (!handles) return;
   for (const Digest& handle : *handles) {
     if (letters.size() >= max) return;
-    if (rests(to_hex(handle))) continue;
+    if (rests(to_hex(handle)) || out_.contains({handle, caller.device})) continue;
     auto letter = (*shelf)->find(handle);
     if (!letter || !*letter) continue;
-    std::error_code ignored;
-    if (!fs::exists((*shelf)->letter_path((*letter)->deposit.root), ignored)) continue;
     letters.push_back(
         std::make_unique<Held>(*this, **shelf, std::move(**letter), caller.device));
   }
 }
 
-Result<std::optional<RelayOwner>> PostOffice::owner_of(const Deposit& deposit) {
-  const auto shelf = store_.shelf();
-  if (!shelf) return shelf.error();
-  if (*shelf == nullptr) return std::optional<RelayOwner>{};
-  auto owners = (*shelf)->owners();
+Result<IdentityKey> PostOffice::owner_of(Shelf& shelf, const Deposit& deposit) {
+  const auto owners = shelf.owner_keys();
   if (!owners) return owners.error();
-  for (RelayOwner& owner : *owners)
-    if (tag_of(store_.identity(), owner.identity) == deposit.tag)
-      return std::optional<RelayOwner>(std::move(owner));
-  return std::optional<RelayOwner>{};
+  for (const IdentityKey& owner : *owners) {
+    if (tag_of(store_.identity(), owner) != deposit.tag) continue;
+    const auto peer = store_.state().find_peer(owner);
+    if (!peer) return peer.error();
+    if (*peer && (*peer)->blocked) break;
+    return owner;
+  }
+  return kNotHeld;
 }
 
+/// With what is on its way to the same owner: it is not in the database yet.
+Status PostOffice::check_quota(Shelf& shelf, const HeldLetter& letter) {
+  const auto owner = shelf.owner(letter.owner);
+  if (!owner) return owner.error();
+  if (!*owner) return kNotHeld;
+  const std::uint64_t size = letter.deposit.size + letter.envelope.size();
+  const std::uint64_t taken = (*owner)->used + coming_[letter.owner];
+  if (taken > (*owner)->quota || size > (*owner)->quota - taken) return kQuotaUsedUp;
+  return (*owner)->letters >= kMaxHeld ? kQuotaUsedUp : Status{};
+}
+
+// Cheap questions first: whoever has no stamp costs a few reads.
 Result<Considered> PostOffice::hold(const Deposit& deposit,
                                     const std::optional<std::uint64_t>& stamp,
                                     ByteView envelope) {
-  const auto owner = owner_of(deposit);
+  const auto found = store_.shelf();
+  if (!found) return found.error();
+  if (*found == nullptr) return kNotHeld;
+  Shelf& shelf = **found;
+  const auto owner = owner_of(shelf, deposit);
   if (!owner) return owner.error();
-  if (!*owner) return kNotHeld;
-  auto peer = store_.state().find_peer((*owner)->identity);
+  auto peer = store_.state().find_peer(*owner);
   if (!peer) return peer.error();
-  if (*peer && (*peer)->blocked) return kNotHeld;
   if (*peer && (*peer)->card)
     if (const auto fits = check_stamp(*(*peer)->card, deposit.root, stamp); !fits)
       return fits.error();
-  Shelf& shelf = **store_.shelf();
   const auto before = shelf.until_of(deposit.handle);
   if (!before) return before.error();
   if (*before) return Considered(StoredAlready{encode_held(**before)});
-  if ((*owner)->used + deposit.size + envelope.size() > (*owner)->quota)
-    return Error{Code::kQuota, "the recipient's quota on this relay is used up"};
-  if ((*owner)->rows >= kMaxHeld)
-    return Error{Code::kQuota, "too many letters for the recipient are on this relay"};
   HeldLetter letter;
-  letter.owner = (*owner)->identity;
+  letter.owner = *owner;
   letter.deposit = deposit;
   letter.stamp = stamp.value_or(0);
   letter.envelope = to_bytes(envelope);
   letter.since = options_.clocks().time;
-  letter.until = letter.since + (*owner)->keep;
-  // The same letter for another recipient: its stream is here once.
+  if (const auto fits = check_quota(shelf, letter); !fits) return fits.error();
+  const auto terms = shelf.owner(*owner);
+  if (!terms) return terms.error();
+  letter.until = letter.since + (*terms ? (*terms)->keep : 0);
+  return take_or_add(shelf, std::move(letter));
+}
+
+/// The same letter for another recipient: its stream is here once.
+Result<Considered> PostOffice::take_or_add(Shelf& shelf, HeldLetter letter) {
+  // Another process may just have given it its name.
+  if (const auto synced = sync_directory(shelf.directory()); !synced) return synced.error();
   const auto added = shelf.add({letter});
   if (!added) return added.error();
-  if (added->front()) return Considered(StoredAlready{encode_held(letter.until)});
-  auto place = room_.reserve(deposit.size);
+  switch (added->front()) {
+    case Shelf::Held::kYes: return Considered(StoredAlready{encode_held(letter.until)});
+    case Shelf::Held::kNoOwner: return kNotHeld;
+    case Shelf::Held::kFull: return kQuotaUsedUp;
+    case Shelf::Held::kNoStream: break;
+  }
+  auto place = room_.reserve(letter.deposit.size);
   if (!place) return place.error();
   TakeIt take;
-  take.root = deposit.root;
-  take.size = deposit.size;
-  take.letter = std::make_unique<HeldFile>(shelf, std::move(letter), std::move(*place));
+  take.root = letter.deposit.root;
+  take.size = letter.deposit.size;
+  take.letter = std::make_unique<HeldFile>(*this, shelf, std::move(letter), std::move(*place));
   return Considered(std::move(take));
 }
 
@@ -156,14 +187,15 @@ void PostOffice::commit_held(const Letters& letters, std::vector<Result<Bytes>>&
   if (complete.empty()) return;
   Shelf& shelf = **store_.shelf();
   const auto synced = sync_directory(shelf.directory());
-  const auto added = synced ? shelf.add(complete) : Result<std::vector<bool>>(synced.error());
+  const auto added =
+      synced ? shelf.add(complete) : Result<std::vector<Shelf::Held>>(synced.error());
   for (std::size_t i = 0; i < complete.size(); ++i) {
     if (!added) {
       results[places[i]] = added.error();
-    } else if ((*added)[i]) {
+    } else if ((*added)[i] == Shelf::Held::kYes) {
       results[places[i]] = encode_held(complete[i].until);
     } else {
-      results[places[i]] = kNotHeld;
+      results[places[i]] = (*added)[i] == Shelf::Held::kFull ? kQuotaUsedUp : kNotHeld;
     }
   }
 }
@@ -174,9 +206,14 @@ Result<Bytes> PostOffice::answer(const Caller&, ByteView bytes) {
   const auto shelf = store_.shelf();
   if (!shelf) return shelf.error();
   if (*shelf == nullptr) return encode_answer({});
-  auto answer = (*shelf)->ask(*question);
-  if (!answer) return answer.error();
-  return encode_answer(*answer);
+  auto told = (*shelf)->ask(*question);
+  if (!told) return told.error();
+  if (told->answer.state == HeldState::kRefused) {
+    // What its devices said when they could not open it: their newest prekeys.
+    auto peer = store_.state().find_peer(told->owner);
+    if (peer && *peer && (*peer)->card) told->answer.card = encode_card(*(*peer)->card);
+  }
+  return encode_answer(told->answer);
 }
 
 }  // namespace p2pmail::core

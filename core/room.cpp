@@ -102,6 +102,8 @@ Room::Place& Room::Place::operator=(Place&& other) noexcept {
   std::swap(size_, other.size_);
   std::swap(missing_, other.missing_);
   std::swap(is_request_, other.is_request_);
+  std::swap(is_kept_, other.is_kept_);
+  std::swap(network_, other.network_);
   return *this;
 }
 
@@ -112,6 +114,7 @@ Status Room::Place::enter_requests(const std::string& network) {
   if (shared_->is_too_much(network))
     return Error{Code::kTimeout, "later: too much mail from strangers today"};
   if (!network.empty()) ++shared_->networks[network];
+  network_ = network;
   is_request_ = true;
   shared_->coming_bytes += size_;
   ++shared_->coming_letters;
@@ -133,6 +136,7 @@ void Room::Place::keep() {
   shared_->request_bytes += size_;
   ++shared_->request_letters;
   ++shared_->today;
+  is_kept_ = true;
 }
 
 void Room::Place::release() {
@@ -141,6 +145,8 @@ void Room::Place::release() {
   if (is_request_) {
     shared_->coming_bytes -= size_;
     --shared_->coming_letters;
+    const auto counted = shared_->networks.find(network_);
+    if (!is_kept_ && counted != shared_->networks.end() && counted->second > 0) --counted->second;
   }
   shared_.reset();
 }

@@ -49,6 +49,8 @@ class Room {
     std::uint64_t size_ = 0;
     std::uint64_t missing_ = 0;  // reserved and not written yet
     bool is_request_ = false;
+    bool is_kept_ = false;
+    std::string network_;  // counted there until it is given back
   };
   /// kNoSpace.
   [[nodiscard]] Result<Place> reserve(std::uint64_t size);

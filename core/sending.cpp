@@ -53,9 +53,6 @@ Status conclude_delivery(Store& store, const Claim& claim, const NoticeOptions& 
   // What this cannot do now, the queue's upkeep does later.
   if (claim.entry.notify)
     (void)end_with_notice(store, claim, Ending::kDelivered, notices, now.time);
-  // What is left there of it costs a question to a relay, and nothing else.
-  if (const auto deposits = store.deposits(); deposits && *deposits != nullptr)
-    (void)(*deposits)->forget(claim.entry.id);
   return {};
 }
 

@@ -1,15 +1,10 @@
 #include "core/shelf.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <set>
-
-#include "core/deadline.h"
 #include "core/file.h"
-#include "core/sqlite.h"
-#include "core/text.h"
+#include "core/shelf_impl.h"
+#include "core/tree.h"
 
 namespace p2pmail::core {
 namespace {
@@ -17,27 +12,25 @@ namespace {
 namespace fs = std::filesystem;
 using sqlite::Query;
 
-constexpr std::uint64_t kOrphanAge = 3600;  // seconds
 constexpr const char* kSchema =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
     "CREATE TABLE IF NOT EXISTS owners(identity BLOB PRIMARY KEY, quota INTEGER NOT NULL,"
     " keep INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;"
-    // state: see HeldState. missing: deletion hashes that were not shown, 32 bytes each.
     "CREATE TABLE IF NOT EXISTS held(handle BLOB PRIMARY KEY, owner BLOB NOT NULL,"
     " root BLOB NOT NULL, size INTEGER NOT NULL, stamp INTEGER NOT NULL, envelope BLOB NOT NULL,"
-    " missing BLOB NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,"
-    " state INTEGER NOT NULL, receipt BLOB NOT NULL, boot BLOB NOT NULL, boot_time INTEGER NOT NULL);"
-    "CREATE INDEX IF NOT EXISTS held_owner ON held(owner, state);"
+    " missing BLOB NOT NULL, devices INTEGER NOT NULL, since INTEGER NOT NULL,"
+    " until INTEGER NOT NULL, state INTEGER NOT NULL, receipt BLOB NOT NULL,"
+    " tries INTEGER NOT NULL, boot BLOB NOT NULL, boot_time INTEGER NOT NULL);"
+    "CREATE INDEX IF NOT EXISTS held_owner ON held(owner, state, tries, since);"
     "CREATE INDEX IF NOT EXISTS held_root ON held(root, state);"
+    "CREATE INDEX IF NOT EXISTS held_until ON held(until);"
     "CREATE TABLE IF NOT EXISTS shown(handle BLOB, device BLOB, PRIMARY KEY(handle, device))"
     " WITHOUT ROWID;";
-
-template <class FixedType>
-FixedType fixed(const Bytes& bytes) {
-  FixedType out;
-  std::copy_n(bytes.begin(), std::min(bytes.size(), FixedType::kSize), out.bytes.begin());
-  return out;
-}
+constexpr const char* kOwnerColumns =
+    "SELECT identity, quota, keep, owners.since,"
+    " coalesce(sum(CASE state WHEN 0 THEN size + length(envelope) END), 0),"
+    " count(CASE state WHEN 0 THEN 1 END)"
+    " FROM owners LEFT JOIN held ON held.owner = identity ";
 
 Bytes join(const std::vector<Digest>& hashes) {
   Bytes all;
@@ -46,88 +39,78 @@ Bytes join(const std::vector<Digest>& hashes) {
 }
 
 std::vector<Digest> split(const Bytes& all) {
-  std::vector<Digest> hashes;
-  for (std::size_t at = 0; at + Digest::kSize <= all.size(); at += Digest::kSize) {
-    Digest one;
-    std::copy_n(all.begin() + static_cast<std::ptrdiff_t>(at), Digest::kSize, one.bytes.begin());
-    hashes.push_back(one);
-  }
+  std::vector<Digest> hashes(all.size() / Digest::kSize);
+  for (std::size_t i = 0; i < hashes.size(); ++i)
+    std::copy_n(all.begin() + static_cast<std::ptrdiff_t>(i * Digest::kSize), Digest::kSize,
+                hashes[i].bytes.begin());
   return hashes;
 }
 
-constexpr std::uint64_t number_of(HeldState state) { return static_cast<std::uint64_t>(state); }
+RelayOwner owner_in(const Query& row) {
+  return {fixed_of<IdentityKey>(row.blob(0)), row.number(1), row.number(2),
+          row.number(3),                      row.number(4), row.number(5)};
+}
 
 }  // namespace
 
-struct Shelf::Impl {
-  fs::path directory;
-  std::string name;
-  sqlite::Db db;
-  std::set<Root> loose;  // whose letters left in this change
+Status Shelf::Impl::change(const std::function<Status()>& work) {
+  loose.clear();
+  if (const auto done = together(work); !done || loose.empty()) return done;
+  return together([this]() -> Status {
+    for (const Root& root : loose)
+      if (const auto gone = drop_stream(root); !gone) return gone;
+    return {};
+  });
+}
 
-  Query query(const char* sql) { return Query(db.get(), name, sql); }
-  Status together(const std::function<Status()>& work) {
-    return sqlite::together(db.get(), name, work);
-  }
-  [[nodiscard]] fs::path file(const Root& root, const char* suffix) const {
-    return directory / (to_hex(root) + suffix);
-  }
-  /// As together; afterwards streams that nothing waits for any more are removed. In this order: a
-  /// commit that fails must find them, and a crash leaves what tidy removes.
-  Status change(const std::function<Status()>& work) {
-    loose.clear();
-    if (const auto done = together(work); !done || loose.empty()) return done;
-    return together([this]() -> Status {
-      for (const Root& root : loose)
-        if (const auto gone = drop_stream(root); !gone) return gone;
-      return {};
-    });
-  }
-  Status drop_stream(const Root& root) {
-    auto left = query("SELECT 1 FROM held WHERE root = ? AND state = 0 LIMIT 1");
-    const auto row = left.bind(root.view()).step();
+bool Shelf::Impl::has_stream(const Root& root, std::uint64_t size) const {
+  std::error_code failure;
+  if (fs::file_size(file(root, ".letter"), failure) != size || failure) return false;
+  const std::uint64_t blocks = block_count(size);
+  return blocks == 1 ||
+         (fs::file_size(file(root, ".leaves"), failure) == blocks * Digest::kSize && !failure);
+}
+
+Status Shelf::Impl::drop_stream(const Root& root) {
+  auto left = query("SELECT 1 FROM held WHERE root = ? AND state = 0 LIMIT 1");
+  const auto row = left.bind(root.view()).step();
+  if (!row) return row.error();
+  if (*row) return {};
+  (void)unlink(file(root, ".letter").c_str());
+  (void)unlink(file(root, ".leaves").c_str());
+  return {};
+}
+
+Status Shelf::Impl::conclude(const Digest& handle, const Root& root, HeldState state) {
+  loose.insert(root);
+  return query("UPDATE held SET state = ?, envelope = x'' WHERE handle = ?")
+      .bind(static_cast<std::uint64_t>(state))
+      .bind(handle.view())
+      .run();
+}
+
+Status Shelf::Impl::erase(const Digest& handle, const Root& root) {
+  loose.insert(root);
+  const auto gone = query("DELETE FROM held WHERE handle = ?").bind(handle.view()).run();
+  if (!gone) return gone;
+  return query("DELETE FROM shown WHERE handle = ?").bind(handle.view()).run();
+}
+
+Result<std::vector<Shelf::Impl::Name>> Shelf::Impl::names(Query& rows) {
+  std::vector<Name> all;
+  for (;;) {
+    const auto row = rows.step();
     if (!row) return row.error();
-    if (*row) return {};
-    (void)unlink(file(root, ".letter").c_str());
-    (void)unlink(file(root, ".leaves").c_str());
-    return {};
+    if (!*row) return all;
+    all.push_back({fixed_of<Digest>(rows.blob(0)), fixed_of<Root>(rows.blob(1))});
   }
-  /// A letter that waits no more; the row stays for its sender's question. Handle and root.
-  Status conclude(const Digest& handle, const Root& root, HeldState state) {
-    const auto changed = query("UPDATE held SET state = ?, envelope = x'' WHERE handle = ?")
-                             .bind(number_of(state))
-                             .bind(handle.view())
-                             .run();
-    loose.insert(root);
-    return changed;
-  }
-  Status erase(const Digest& handle, const Root& root) {
-    if (const auto gone = query("DELETE FROM held WHERE handle = ?").bind(handle.view()).run();
-        !gone)
-      return gone;
-    if (const auto gone = query("DELETE FROM shown WHERE handle = ?").bind(handle.view()).run();
-        !gone)
-      return gone;
-    loose.insert(root);
-    return {};
-  }
-  struct Name {
-    Digest handle;
-    Root root;
-  };
-  Result<std::vector<Name>> names(Query& rows) {
-    std::vector<Name> all;
-    for (;;) {
-      const auto row = rows.step();
-      if (!row) return row.error();
-      if (!*row) return all;
-      all.push_back({fixed<Digest>(rows.blob(0)), fixed<Root>(rows.blob(1))});
-    }
-  }
-  Status add(const HeldLetter& letter, bool& added);
-  Status observe(const Now& now);
-  void drop_orphans(std::uint64_t now);
-};
+}
+
+Result<std::uint64_t> Shelf::Impl::number(Query& rows) {
+  const auto row = rows.step();
+  if (!row) return row.error();
+  return *row ? rows.number(0) : std::uint64_t{0};
+}
 
 Shelf::Shelf(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Shelf::Shelf(Shelf&&) noexcept = default;
@@ -183,19 +166,34 @@ Status Shelf::revoke(const IdentityKey& owner) {
 }
 
 Result<std::vector<RelayOwner>> Shelf::owners() {
-  auto rows = impl_->query(
-      "SELECT identity, quota, keep, owners.since,"
-      " coalesce(sum(CASE state WHEN 0 THEN size + length(envelope) END), 0),"
-      " count(CASE state WHEN 0 THEN 1 END), count(handle)"
-      " FROM owners LEFT JOIN held ON held.owner = identity GROUP BY identity");
+  const std::string sql = std::string(kOwnerColumns) + "GROUP BY identity";
+  auto rows = impl_->query(sql.c_str());
   std::vector<RelayOwner> all;
   for (;;) {
     const auto row = rows.step();
     if (!row) return row.error();
     if (!*row) return all;
-    all.push_back({fixed<IdentityKey>(rows.blob(0)), rows.number(1), rows.number(2),
-                   rows.number(3), rows.number(4), rows.number(5), rows.number(6)});
+    all.push_back(owner_in(rows));
   }
+}
+
+Result<std::vector<IdentityKey>> Shelf::owner_keys() {
+  auto rows = impl_->query("SELECT identity FROM owners");
+  std::vector<IdentityKey> all;
+  for (;;) {
+    const auto row = rows.step();
+    if (!row) return row.error();
+    if (!*row) return all;
+    all.push_back(fixed_of<IdentityKey>(rows.blob(0)));
+  }
+}
+
+Result<std::optional<RelayOwner>> Shelf::owner(const IdentityKey& identity) {
+  const std::string sql = std::string(kOwnerColumns) + "WHERE identity = ? GROUP BY identity";
+  auto rows = impl_->query(sql.c_str());
+  const auto row = rows.bind(identity.view()).step();
+  if (!row) return row.error();
+  return *row ? std::optional<RelayOwner>(owner_in(rows)) : std::nullopt;
 }
 
 Result<std::optional<std::uint64_t>> Shelf::until_of(const Digest& handle) {
@@ -205,35 +203,63 @@ Result<std::optional<std::uint64_t>> Shelf::until_of(const Digest& handle) {
   return *row ? std::optional<std::uint64_t>(rows.number(0)) : std::nullopt;
 }
 
+// One stamp serves one letter, however many envelopes of it come.
+Result<bool> Shelf::Impl::is_full(const HeldLetter& letter) {
+  auto twins = query("SELECT count(*) FROM held WHERE root = ? AND state = 0 AND owner = ?");
+  twins.bind(letter.deposit.root.view()).bind(letter.owner.view());
+  const auto same = number(twins);
+  if (!same) return same.error();
+  auto rows = query("SELECT count(*) FROM held WHERE owner = ?");
+  rows.bind(letter.owner.view());
+  const auto all = number(rows);
+  if (!all) return all.error();
+  auto left = query(
+      "SELECT quota - coalesce((SELECT sum(size + length(envelope)) FROM held"
+      " WHERE owner = identity AND state = 0), 0) >= ?2 AND"
+      " (SELECT count(*) FROM held WHERE owner = identity AND state = 0) < ?3"
+      " FROM owners WHERE identity = ?1");
+  left.bind(letter.owner.view())
+      .bind(letter.deposit.size + letter.envelope.size())
+      .bind(kMaxHeld);
+  const auto fits = number(left);
+  if (!fits) return fits.error();
+  return *same >= kMaxTwins || *all >= kMaxAnswers || *fits == 0;
+}
+
 // The stream is looked for inside the transaction: whoever removes streams does so in one of his own.
-Status Shelf::Impl::add(const HeldLetter& letter, bool& added) {
+Result<Shelf::Held> Shelf::Impl::add(const HeldLetter& letter) {
   auto owner = query("SELECT 1 FROM owners WHERE identity = ?");
   const auto allowed = owner.bind(letter.owner.view()).step();
   if (!allowed) return allowed.error();
-  std::error_code ignored;
-  added = *allowed && fs::exists(file(letter.deposit.root, ".letter"), ignored);
-  if (!added) return {};
-  return query(
-             "INSERT OR IGNORE INTO held VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, x'', x'', 0)")
-      .bind(letter.deposit.handle.view())
-      .bind(letter.owner.view())
-      .bind(letter.deposit.root.view())
-      .bind(letter.deposit.size)
-      .bind(letter.stamp)
-      .bind(ByteView(letter.envelope))
-      .bind(ByteView(join(letter.deposit.deletions)))
-      .bind(letter.since)
-      .bind(letter.until)
-      .run();
+  if (!*allowed) return Held::kNoOwner;
+  if (!has_stream(letter.deposit.root, letter.deposit.size)) return Held::kNoStream;
+  const auto full = is_full(letter);
+  if (!full) return full.error();
+  if (*full) return Held::kFull;
+  const auto put = query(
+                       "INSERT OR IGNORE INTO held VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, x'', 0,"
+                       " x'', 0)")
+                       .bind(letter.deposit.handle.view())
+                       .bind(letter.owner.view())
+                       .bind(letter.deposit.root.view())
+                       .bind(letter.deposit.size)
+                       .bind(letter.stamp)
+                       .bind(ByteView(letter.envelope))
+                       .bind(ByteView(join(letter.deposit.deletions)))
+                       .bind(std::uint64_t{letter.deposit.deletions.size()})
+                       .bind(letter.since)
+                       .bind(letter.until)
+                       .run();
+  return put ? Result<Held>(Held::kYes) : put.error();
 }
 
-Result<std::vector<bool>> Shelf::add(const std::vector<HeldLetter>& letters) {
-  std::vector<bool> added(letters.size());
+Result<std::vector<Shelf::Held>> Shelf::add(const std::vector<HeldLetter>& letters) {
+  std::vector<Held> added;
   const auto done = impl_->together([&]() -> Status {
-    for (std::size_t i = 0; i < letters.size(); ++i) {
-      bool one = false;
-      if (const auto put = impl_->add(letters[i], one); !put) return put;
-      added[i] = one;
+    for (const HeldLetter& letter : letters) {
+      const auto one = impl_->add(letter);
+      if (!one) return one.error();
+      added.push_back(*one);
     }
     return {};
   });
@@ -246,7 +272,7 @@ Result<std::vector<Digest>> Shelf::waiting(const IdentityKey& owner, const Devic
   auto rows = impl_->query(
       "SELECT handle, root FROM held WHERE owner = ?1 AND state = 0 AND NOT EXISTS"
       " (SELECT 1 FROM shown WHERE shown.handle = held.handle AND device = ?2)"
-      " ORDER BY since, handle LIMIT ?3");
+      " ORDER BY tries, since, handle LIMIT ?3");
   rows.bind(owner.view()).bind(device.view()).bind(std::uint64_t{max});
   const auto names = impl_->names(rows);
   if (!names) return names.error();
@@ -263,9 +289,9 @@ Result<std::optional<HeldLetter>> Shelf::find(const Digest& handle) {
   if (!row) return row.error();
   if (!*row) return std::optional<HeldLetter>{};
   HeldLetter letter;
-  letter.owner = fixed<IdentityKey>(rows.blob(0));
+  letter.owner = fixed_of<IdentityKey>(rows.blob(0));
   letter.deposit.handle = handle;
-  letter.deposit.root = fixed<Root>(rows.blob(1));
+  letter.deposit.root = fixed_of<Root>(rows.blob(1));
   letter.deposit.size = rows.number(2);
   letter.stamp = rows.number(3);
   letter.envelope = rows.blob(4);
@@ -273,6 +299,17 @@ Result<std::optional<HeldLetter>> Shelf::find(const Digest& handle) {
   letter.since = rows.number(6);
   letter.until = rows.number(7);
   return std::optional<HeldLetter>(std::move(letter));
+}
+
+Status Shelf::Impl::settle(const Digest& handle) {
+  auto rows = query(
+      "SELECT root, receipt FROM held WHERE handle = ?1 AND state = 0 AND devices <="
+      " (SELECT count(*) FROM shown WHERE shown.handle = ?1)");
+  const auto row = rows.bind(handle.view()).step();
+  if (!row) return row.error();
+  if (!*row) return {};
+  const auto end = rows.blob(1).empty() ? HeldState::kRefused : HeldState::kDelivered;
+  return conclude(handle, fixed_of<Root>(rows.blob(0)), end);
 }
 
 Status Shelf::shown(const Digest& handle, const DeviceKey& device, const RelayedReceipt& receipt) {
@@ -295,116 +332,48 @@ Status Shelf::shown(const Digest& handle, const DeviceKey& device, const Relayed
               .bind(handle.view())
               .bind(device.view())
               .run();
-    if (!set || !missing.empty()) return set;
-    return impl_->conclude(handle, (*letter)->deposit.root, HeldState::kDelivered);
+    return set ? impl_->settle(handle) : set;
   });
 }
 
-// A device that could open it has shown its secret before: then it is not refused.
-Status Shelf::refused(const Digest& handle) {
+Status Shelf::refused(const Digest& handle, const DeviceKey& device) {
   return impl_->change([&]() -> Status {
-    auto rows = impl_->query(
-        "SELECT handle, root FROM held WHERE handle = ? AND state = 0 AND receipt = x''");
-    rows.bind(handle.view());
-    const auto names = impl_->names(rows);
-    if (!names) return names.error();
-    for (const auto& name : *names)
-      if (const auto done = impl_->conclude(handle, name.root, HeldState::kRefused); !done)
-        return done;
-    return {};
+    const auto set = impl_->query("INSERT OR IGNORE INTO shown SELECT handle, ?2 FROM held"
+                                  " WHERE handle = ?1 AND state = 0")
+                         .bind(handle.view())
+                         .bind(device.view())
+                         .run();
+    return set ? impl_->settle(handle) : set;
   });
 }
 
-Result<HeldAnswer> Shelf::ask(const HeldQuestion& question) {
-  HeldAnswer answer;
-  const auto done = impl_->change([&]() -> Status {
-    auto rows = impl_->query("SELECT state, until, receipt, root FROM held WHERE handle = ?");
-    const auto row = rows.bind(question.handle.view()).step();
-    if (!row) return row.error();
-    if (!*row) return {};
-    answer.state = static_cast<HeldState>(rows.number(0));
-    answer.until = rows.number(1);
-    answer.receipt = rows.blob(2);
-    // The first device's receipt is news already, however many others are to collect it.
-    if (!answer.receipt.empty()) answer.state = HeldState::kDelivered;
-    if (!question.withdraw || answer.state == HeldState::kDelivered) return {};
-    answer.state = HeldState::kGone;
-    return impl_->erase(question.handle, fixed<Root>(rows.blob(3)));
-  });
-  if (!done) return done.error();
-  return answer;
+Status Shelf::tried(const Digest& handle) {
+  return impl_->query("UPDATE held SET tries = tries + 1 WHERE handle = ?")
+      .bind(handle.view())
+      .run();
 }
 
-/// Marks rows whose end has passed, and drops those that were marked an hour ago.
-Status Shelf::Impl::observe(const Now& now) {
-  if (const auto back =
-          query("UPDATE held SET boot = x'', boot_time = 0 WHERE until >= ? AND boot <> x''")
-              .bind(now.time)
-              .run();
-      !back)
-    return back;
-  auto rows = query("SELECT handle, root, boot, boot_time FROM held WHERE until < ?");
-  rows.bind(now.time);
-  std::vector<Name> ended;
-  std::vector<Digest> first;
-  for (;;) {
-    const auto row = rows.step();
-    if (!row) return row.error();
-    if (!*row) break;
-    const Bytes boot = rows.blob(2);
-    Observation seen;
-    if (boot.size() == seen.boot_id.size()) std::ranges::copy(boot, seen.boot_id.begin());
-    seen.boot_time = rows.number(3);
-    const Digest handle = fixed<Digest>(rows.blob(0));
-    if (!seen.is_made()) first.push_back(handle);
-    if (seen.is_confirmed(now)) ended.push_back({handle, fixed<Root>(rows.blob(1))});
-  }
-  for (const Digest& handle : first) {
-    const auto marked = query("UPDATE held SET boot = ?, boot_time = ? WHERE handle = ?")
-                            .bind(ByteView(now.boot_id))
-                            .bind(now.boot_time)
-                            .bind(handle.view())
-                            .run();
-    if (!marked) return marked;
-  }
-  for (const auto& [handle, root] : ended)
-    if (const auto gone = erase(handle, root); !gone) return gone;
-  return {};
-}
-
-// Inside the transaction, so that no row for one of them appears meanwhile.
-void Shelf::Impl::drop_orphans(std::uint64_t now) {
-  std::set<std::string> wanted;
-  auto rows = query("SELECT DISTINCT root FROM held WHERE state = 0");
-  for (;;) {
-    const auto row = rows.step();
-    if (!row) return;
-    if (!*row) break;
-    wanted.insert(to_hex(rows.blob(0)));
-  }
-  std::error_code failure;
-  std::vector<fs::path> orphans;
-  fs::directory_iterator files(directory, failure);
-  for (; !failure && files != fs::directory_iterator{}; files.increment(failure))
-    if (!wanted.contains(files->path().stem().string())) orphans.push_back(files->path());
-  for (const fs::path& path : orphans) {
-    struct stat info {};
-    if (lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
-    if (static_cast<std::uint64_t>(info.st_ctim.tv_sec) + kOrphanAge >= now) continue;
-    // Whoever is about to give it a row holds a lock on it, whatever the clock says.
-    const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
-    if (!fd) continue;
-    const auto ours = lock_file(fd->get(), LockKind::kExclusive, {}, path);
-    if (ours && *ours) (void)unlink(path.c_str());
-  }
-}
-
-Status Shelf::tidy(const Now& now) {
-  return impl_->change([&]() -> Status {
-    if (const auto observed = impl_->observe(now); !observed) return observed;
-    impl_->drop_orphans(now.time);
-    return {};
-  });
+// Read first, so that a question costs no write.
+Result<Shelf::Told> Shelf::ask(const HeldQuestion& question) {
+  Told told;
+  auto rows = impl_->query("SELECT state, until, receipt, root, owner FROM held WHERE handle = ?");
+  const auto row = rows.bind(question.handle.view()).step();
+  if (!row) return row.error();
+  if (!*row) return told;
+  const auto state = static_cast<HeldState>(rows.number(0));
+  told.answer.state = state;
+  told.answer.until = rows.number(1);
+  told.answer.receipt = rows.blob(2);
+  told.owner = fixed_of<IdentityKey>(rows.blob(4));
+  // The first device's receipt is news already, however many others are to collect it.
+  if (!told.answer.receipt.empty()) told.answer.state = HeldState::kDelivered;
+  const bool others_wait = state == HeldState::kWaiting && !told.answer.receipt.empty();
+  if (!question.withdraw || others_wait) return told;
+  const auto root = fixed_of<Root>(rows.blob(3));
+  const auto erased = impl_->change([&] { return impl_->erase(question.handle, root); });
+  if (!erased) return erased.error();
+  if (state == HeldState::kWaiting) told.answer.state = HeldState::kGone;
+  return told;
 }
 
 }  // namespace p2pmail::core

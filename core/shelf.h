@@ -24,7 +24,9 @@ namespace p2pmail::core {
 
 inline constexpr std::uint64_t kRelayQuota = std::uint64_t{1} << 30;  // bytes, the default
 inline constexpr std::uint64_t kRelayKeep = 30 * 86400;               // seconds, the default
-inline constexpr std::uint64_t kMaxHeld = 10'000;                     // letters and receipts, for one owner
+inline constexpr std::uint64_t kMaxHeld = 10'000;     // letters that wait, for one owner
+inline constexpr std::uint64_t kMaxAnswers = 20'000;  // rows of any state, for one owner
+inline constexpr std::uint64_t kMaxTwins = 4;         // envelopes of one letter that wait for one owner
 
 struct RelayOwner {
   IdentityKey identity;
@@ -33,7 +35,6 @@ struct RelayOwner {
   std::uint64_t since = 0;
   std::uint64_t used = 0;     // bytes that wait
   std::uint64_t letters = 0;  // that wait
-  std::uint64_t rows = 0;     // these, and the answers that senders have not asked for
 };
 
 struct HeldLetter {
@@ -58,6 +59,9 @@ class Shelf {
   /// Drops what is held for him, too. kNotFound.
   [[nodiscard]] Status revoke(const IdentityKey& owner);
   [[nodiscard]] Result<std::vector<RelayOwner>> owners();
+  /// Cheap, whatever is held.
+  [[nodiscard]] Result<std::vector<IdentityKey>> owner_keys();
+  [[nodiscard]] Result<std::optional<RelayOwner>> owner(const IdentityKey& identity);
 
   [[nodiscard]] const std::filesystem::path& directory() const;
   [[nodiscard]] std::filesystem::path letter_path(const Root& root) const;
@@ -65,10 +69,17 @@ class Shelf {
 
   /// Until when it is held, under this handle.
   [[nodiscard]] Result<std::optional<std::uint64_t>> until_of(const Digest& handle);
-  /// One transaction: all of them are durable, or none. False for one whose stream is not there, or
-  /// whose owner was revoked meanwhile: it was not added. A handle that is there stays as it is.
-  [[nodiscard]] Result<std::vector<bool>> add(const std::vector<HeldLetter>& letters);
-  /// Handles of what waits for this owner and was not shown to this device, oldest first.
+  enum class Held {
+    kYes,
+    kNoStream,  // of this root and size, with its hash list
+    kNoOwner,   // revoked meanwhile
+    kFull,      // a bound of the owner
+  };
+  /// One transaction: all that are answered kYes are durable, or none. A handle that is there stays as
+  /// it is.
+  [[nodiscard]] Result<std::vector<Held>> add(const std::vector<HeldLetter>& letters);
+  /// Handles of what waits for this owner and was not shown to this device: what was offered in vain
+  /// least often first, then the oldest.
   [[nodiscard]] Result<std::vector<Digest>> waiting(const IdentityKey& owner,
                                                     const DeviceKey& device, std::size_t max);
   [[nodiscard]] Result<std::optional<HeldLetter>> find(const Digest& handle);
@@ -76,10 +87,17 @@ class Shelf {
   /// this letter's.
   [[nodiscard]] Status shown(const Digest& handle, const DeviceKey& device,
                              const RelayedReceipt& receipt);
-  /// No device of the owner can open it: kept for the sender to be told.
-  [[nodiscard]] Status refused(const Digest& handle);
-  /// What became of it; withdraws it when asked to.
-  [[nodiscard]] Result<HeldAnswer> ask(const HeldQuestion& question);
+  /// This device never takes it. When none has taken it, the sender is to be told.
+  [[nodiscard]] Status refused(const Digest& handle, const DeviceKey& device);
+  /// Offered in vain, for now.
+  [[nodiscard]] Status tried(const Digest& handle);
+  /// What became of it, and whose it was. Withdraws it when asked to; a sender who knows how it ended
+  /// gives the row back so.
+  struct Told {
+    HeldAnswer answer;
+    IdentityKey owner;
+  };
+  [[nodiscard]] Result<Told> ask(const HeldQuestion& question);
   /// Drops what has ended, and what a crash has left.
   [[nodiscard]] Status tidy(const Now& now);
 

@@ -10,6 +10,7 @@ namespace p2pmail::core {
 namespace {
 
 constexpr Context kStamp{"p2pmail/stamp"};
+constexpr std::size_t kMaxFound = 1000;  // remembered
 constexpr std::uint64_t kRound = 16384;  // hashes, a few milliseconds
 
 std::uint64_t leading_zero_bits(const Digest& digest) {
@@ -41,9 +42,12 @@ std::optional<std::uint64_t> make_stamp(const StampTarget& target, std::uint64_t
 Result<std::uint64_t> stamp_for(const StampTarget& target, std::uint64_t bits,
                                 const StampWork& work) {
   if (bits > work.max_bits)
-    return Error{Code::kRefused, fmt::format("a stamp of {} bits is asked for, and {} are the most "
+    return Error{Code::kStampNeeded, fmt::format("a stamp of {} bits is asked for, and {} are the most "
                                              "that we work for", bits, work.max_bits)};
   if (bits == 0) return std::uint64_t{0};
+  const auto key = std::tuple(target.recipient, target.root, target.nonce);
+  const auto known = work.found->find(key);
+  if (known != work.found->end() && stamp_fits(target, known->second, bits)) return known->second;
   if (work.on_work) work.on_work(target.recipient, bits);
   const auto started = std::chrono::steady_clock::now();
   const auto stamp = make_stamp(target, bits, [&] {
@@ -51,6 +55,8 @@ Result<std::uint64_t> stamp_for(const StampTarget& target, std::uint64_t bits,
     return std::chrono::steady_clock::now() - started < work.limit;
   });
   if (!stamp) return Error{Code::kTimeout, "no stamp was found in time"};
+  if (work.found->size() >= kMaxFound) work.found->clear();
+  (*work.found)[key] = *stamp;
   return *stamp;
 }
 

@@ -11,7 +11,10 @@
 #include <array>
 #include <chrono>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
+#include <tuple>
 
 #include "core/bytes.h"
 #include "core/result.h"
@@ -33,12 +36,15 @@ struct StampTarget {
 
 /// How much work a sender is ready for.
 struct StampWork {
+  /// Stamps that were found, by recipient, root and nonce, so that none is worked for twice.
+  using Found = std::map<std::tuple<IdentityKey, Root, std::array<std::uint8_t, 16>>, std::uint64_t>;
+  std::shared_ptr<Found> found = std::make_shared<Found>();
   std::uint64_t max_bits = 22;      // about a second
   std::chrono::seconds limit{20};   // of searching: the other side waits 30 for us
   std::function<void(const IdentityKey&, std::uint64_t bits)> on_work;  // before searching
   std::function<bool()> stopped;                                        // the user has pressed ^C
 };
-/// kRefused when `bits` are more than that, kTimeout when it was stopped or took too long.
+/// kStampNeeded when `bits` are more than that, kTimeout when it was stopped or took too long.
 [[nodiscard]] Result<std::uint64_t> stamp_for(const StampTarget& target, std::uint64_t bits,
                                               const StampWork& work);
 

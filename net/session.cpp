@@ -8,7 +8,7 @@ using core::Code;
 using core::Error;
 
 Session::Session(core::Mailbox& mailbox, Options options, std::uint64_t now)
-    : mailbox_(mailbox), options_(std::move(options)), started_(now), last_heard_(now) {
+    : mailbox_(mailbox), options_(std::move(options)), started_(now), last_heard_(now), now_(now) {
   if (options_.role == Role::kDialer) say_hello();
 }
 
@@ -25,14 +25,19 @@ void Session::say_hello() {
 
 void Session::receive(core::ByteView head, core::ByteView body, std::uint64_t now) {
   if (ended_) return;
-  last_heard_ = now;
+  now_ = now;
   auto message = decode_message(head, body);
   if (!message) return fail(message.error(), true);
   dispatch(*message);
   if (!ended_ && control_.size() > kMaxControl) violation("answers are not fetched");
 }
 
+// A refusal, an offer that is not taken or a question keeps no conversation alive: whoever sends only
+// these would hold our letters as long as he likes.
 void Session::dispatch(Message& message) {
+  const bool is_progress = message.verb != Verb::kError && message.verb != Verb::kOffer &&
+                           message.verb != Verb::kAsk;
+  if (is_progress) last_heard_ = now_;
   if (message.verb == Verb::kError && message.number == 0) return handle_error(message);
   if (message.verb == Verb::kHello) return handle_hello(message);
   if (!caller_) return violation("no hello");

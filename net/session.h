@@ -159,7 +159,8 @@ class Session {
   std::deque<Message> control_;
   std::deque<Event> events_;
   std::uint64_t started_ = 0;
-  std::uint64_t last_heard_ = 0;
+  std::uint64_t last_heard_ = 0;  // when something came that brought us further
+  std::uint64_t now_ = 0;
   bool hello_said_ = false;
   bool bye_said_ = false;
   bool bye_heard_ = false;
@@ -179,6 +180,7 @@ class Session {
   std::map<std::uint64_t, Dropped> dropped_;
   std::uint64_t last_number_ = 0;  // the highest number that the other side used
   std::uint64_t in_transfer_ = 0;  // the number of the bulk letter whose blocks come, or 0
+  std::size_t questions_heard_ = 0;
   std::size_t needless_ = 0;  // offers refused, or of letters we have
   std::size_t ready_ = 0;  // complete, waiting for flush
   std::uint64_t ready_bytes_ = 0;

@@ -14,6 +14,7 @@ inline constexpr std::uint64_t kInlineWindow = std::uint64_t{1} << 20;  // our u
 inline constexpr std::size_t kBulkWindow = 4;  // unanswered offers without their letter, each way
 inline constexpr std::size_t kQuestionWindow = 16;  // our unanswered questions
 inline constexpr std::size_t kMaxControl = 512;         // answers that the other side did not fetch
+inline constexpr std::size_t kMaxQuestions = 10'000;    // in one conversation
 inline constexpr std::size_t kMaxNeedless = 1024;       // offers in one conversation for nothing
 inline constexpr std::size_t kMaxReady = 64;            // complete inline letters before a commit
 inline constexpr std::uint64_t kMaxReadyBytes = std::uint64_t{4} << 20;

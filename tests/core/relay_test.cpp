@@ -96,15 +96,31 @@ class RelayTest : public ::testing::Test {
   /// Alice asks carol about everything that lies there.
   void ask() {
     Errand to_carol = errand();
-    auto records = (*alice_.store->make_deposits())->all();
-    for (auto& record : *records)
-      to_carol.ask(claim(), std::move(record));
+    for (auto& record : records()) to_carol.ask(claim(), std::move(record));
     PostOffice carols = carol_.office();
     for (auto& question : to_carol.questions(carol_.caller()))
       question->answered(carols.answer(Caller{}, question->text()));
   }
   std::size_t queued() { return alice_.store->queue().list()->size(); }
-  std::size_t deposits() { return (*alice_.store->make_deposits())->all()->size(); }
+  std::vector<DepositRecord> records() {
+    std::vector<DepositRecord> all;
+    Deposits& deposits = **alice_.store->make_deposits();
+    const auto entries = deposits.entries();
+    for (const auto& entry : *entries) {
+      auto some = deposits.of(entry);
+      std::ranges::move(*some, std::back_inserter(all));
+    }
+    return all;
+  }
+  std::size_t deposits() { return records().size(); }
+  /// What is left of entries that have ended.
+  void withdraw() {
+    Errand to_carol = errand();
+    for (auto& record : records()) to_carol.withdraw(std::move(record));
+    PostOffice carols = carol_.office();
+    for (auto& question : to_carol.questions(carol_.caller()))
+      question->answered(carols.answer(Caller{}, question->text()));
+  }
 
   TempDir directory_;
   Person alice_, bob_, carol_;
@@ -126,7 +142,9 @@ TEST_F(RelayTest, ThereAndBack) {
   EXPECT_NE(bob_.text_of_message(bob_.mail("INBOX")[0]).find("secret body"), std::string::npos);
   ask();
   EXPECT_EQ(queued(), 0U);
+  withdraw();
   EXPECT_EQ(deposits(), 0U);
+  EXPECT_EQ((*(*carol_.store->make_shelf())->until_of(Digest{})), std::nullopt);
 }
 
 TEST_F(RelayTest, ALargeLetterComesBlockByBlock) {
@@ -144,7 +162,103 @@ TEST_F(RelayTest, DirectAndRelayedIsOneDelivery) {
   EXPECT_EQ(collect(), 1U);  // carol is answered with a receipt, too
   EXPECT_EQ(bob_.mail("INBOX").size(), 1U);
   EXPECT_EQ(queued(), 0U);
+}
+
+TEST_F(RelayTest, WhatIsCancelledIsWithdrawn) {
+  queue_a_letter();
+  ASSERT_TRUE(leave());
+  ASSERT_TRUE(alice_.store->queue().finish(*claim(), Ending::kCancelled, kStart));
+  withdraw();
   EXPECT_EQ(deposits(), 0U);
+  EXPECT_EQ(collect(), 0U);
+}
+
+TEST_F(RelayTest, NewerPrekeysComeBackThroughTheRelay) {
+  queue_a_letter();
+  ASSERT_TRUE(leave());
+  // Bob's record is renewed, carol hears of it when he refuses the letter, and alice through her.
+  ASSERT_TRUE(bob_.store->change_record([](DeviceRecord& r) { r.time += 9; }, now_at(kStart + 9)));
+  ASSERT_TRUE(carol_.store->state().merge_peer_card(bob_.store->card(), false));
+  {
+    PostOffice carols = carol_.office();
+    carols.outgoing(bob_.caller(), 10)[0]->failed(Error{Code::kUnknownPrekey, "not for us"});
+  }
+  ask();
+  const auto bob = alice_.store->state().find_peer(bob_.store->identity());
+  EXPECT_EQ(encode_card(*(*bob)->card), encode_card(bob_.store->card()));
+}
+
+TEST_F(RelayTest, ManyRefusedLettersDoNotKeepAnother) {
+  for (int i = 0; i < 12; ++i) queue_a_letter("letter " + std::to_string(i));
+  Errand to_carol = errand();
+  auto entries = alice_.store->queue().list();
+  for (const auto& entry : *entries)
+    to_carol.leave(std::make_shared<Claim>(std::move(**alice_.store->queue().claim(entry.id))));
+  PostOffice carols = carol_.office();
+  for (auto& letter : to_carol.outgoing(carol_.caller(), 100))
+    ASSERT_TRUE(letter->delivered(*carry(*letter, carols, Caller{})));
+  std::set<Root> roots;
+  for (int round = 0; round < 3; ++round) {
+    auto some = carols.outgoing(bob_.caller(), 4);
+    EXPECT_EQ(some.size(), 4U) << round;
+    for (auto& letter : some) {
+      EXPECT_TRUE(roots.insert(letter->root()).second);
+      letter->failed(Error{Code::kNoSpace, "full"});
+    }
+  }
+}
+
+TEST_F(RelayTest, IsNotOfferedTwiceAtOnce) {
+  queue_a_letter();
+  ASSERT_TRUE(leave());
+  PostOffice carols = carol_.office();
+  const auto first = carols.outgoing(bob_.caller(), 10);
+  EXPECT_EQ(first.size(), 1U);
+  EXPECT_TRUE(carols.outgoing(bob_.caller(), 10).empty());
+}
+
+TEST_F(RelayTest, WhatIsOnItsWayCountsForTheQuota) {
+  allow(7000);
+  queue_a_letter();
+  queue_a_letter("another");
+  Errand to_carol = errand();
+  auto entries = alice_.store->queue().list();
+  for (const auto& entry : *entries)
+    to_carol.leave(std::make_shared<Claim>(std::move(**alice_.store->queue().claim(entry.id))));
+  PostOffice carols = carol_.office();
+  auto letters = to_carol.outgoing(carol_.caller(), 10);
+  ASSERT_EQ(letters.size(), 2U);
+  const auto offer = [&](std::size_t i) {
+    return carols.consider(Caller{}, *letters[i]->envelope(), *letters[i]->admission());
+  };
+  {
+    const auto first = offer(0);
+    EXPECT_TRUE(first);
+    EXPECT_EQ(offer(1).error().code, Code::kQuota);
+  }
+  EXPECT_TRUE(offer(1));
+}
+
+TEST_F(RelayTest, AFalseSizeIsNoLetterThatIsThere) {
+  queue_a_letter();
+  ASSERT_TRUE(leave());
+  const auto held = (*carol_.store->make_shelf())->waiting(bob_.store->identity(), {}, 1);
+  auto letter = *(*carol_.store->make_shelf())->find(held->front());
+  PostOffice carols = carol_.office();
+  Deposit deposit = letter->deposit;
+  deposit.handle.bytes.fill(1);
+  deposit.size = sealed_size(padded_size(1'000'000));
+  auto considered = carols.consider(Caller{}, letter->envelope, encode_admission({{}, deposit}));
+  ASSERT_TRUE(considered) << considered.error().context;
+  EXPECT_TRUE(std::holds_alternative<TakeIt>(*considered));  // with all its bytes
+  // Of one stream only a few envelopes may wait for one owner.
+  deposit.size = letter->deposit.size;
+  std::size_t held_now = 0;
+  for (std::uint8_t i = 2; i < 20; ++i) {
+    deposit.handle.bytes.fill(i);
+    if (carols.consider(Caller{}, letter->envelope, encode_admission({{}, deposit}))) ++held_now;
+  }
+  EXPECT_EQ(held_now, kMaxTwins - 1);
 }
 
 TEST_F(RelayTest, LeftTwiceIsHeldTwiceAndDeliveredOnce) {
@@ -241,8 +355,7 @@ TEST_F(RelayTest, AForgedReceiptProvesNothing) {
   queue_a_letter();
   ASSERT_TRUE(leave());
   Errand to_carol = errand();
-  auto records = (*alice_.store->make_deposits())->all();
-  for (auto& record : *records) {
+  for (auto& record : records()) {
     // Carol knows neither the key nor anything to sign: the best she can do is somebody else's.
     Receipt receipt;
     const Bytes sealed = encode_relayed_receipt(

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/file.h"
+#include "core/tree.h"
 #include "tests/core/fixture.h"
 
 namespace p2pmail::core {
@@ -35,7 +36,7 @@ class ShelfTest : public ::testing::Test {
     out.envelope = Bytes(100, n);
     out.since = kStart;
     out.until = kStart + 1000;
-    EXPECT_TRUE(replace_file(shelf_.letter_path(out.deposit.root), bytes_of("stream")));
+    EXPECT_TRUE(replace_file(shelf_.letter_path(out.deposit.root), Bytes(4112, n)));
     return out;
   }
   static Bytes secret(std::uint8_t n, std::size_t device) {
@@ -58,7 +59,7 @@ class ShelfTest : public ::testing::Test {
   std::size_t waiting(std::uint8_t device_number = 1) {
     return shelf_.waiting(owner_, device(device_number), 100)->size();
   }
-  HeldState state_of(const HeldLetter& one) { return shelf_.ask({one.deposit.handle, false})->state; }
+  HeldState state_of(const HeldLetter& one) { return shelf_.ask({one.deposit.handle, false})->answer.state; }
 
   TempDir directory_;
   IdentityKey owner_;
@@ -67,7 +68,7 @@ class ShelfTest : public ::testing::Test {
 
 TEST_F(ShelfTest, HoldsUntilTheOwnersDeviceHasIt) {
   const auto one = letter(1);
-  EXPECT_TRUE(shelf_.add({one})->front());
+  EXPECT_EQ(shelf_.add({one})->front(), Shelf::Held::kYes);
   EXPECT_EQ(waiting(), 1U);
   EXPECT_EQ((*shelf_.find(one.deposit.handle))->envelope, one.envelope);
   EXPECT_EQ(shelf_.owners()->front().used, 4112U + 100U);
@@ -76,9 +77,10 @@ TEST_F(ShelfTest, HoldsUntilTheOwnersDeviceHasIt) {
   EXPECT_EQ(waiting(), 0U);
   EXPECT_FALSE(has_stream(one));
   EXPECT_EQ(shelf_.owners()->front().used, 0U);
-  const auto answer = shelf_.ask({one.deposit.handle, false});
-  EXPECT_EQ(answer->state, HeldState::kDelivered);
-  EXPECT_EQ(answer->receipt, Bytes(50, 1));
+  const auto told = shelf_.ask({one.deposit.handle, false});
+  EXPECT_EQ(told->answer.state, HeldState::kDelivered);
+  EXPECT_EQ(told->answer.receipt, Bytes(50, 1));
+  EXPECT_EQ(told->owner, owner_);
 }
 
 TEST_F(ShelfTest, EveryDeviceHasToShowItsSecret) {
@@ -118,10 +120,10 @@ TEST_F(ShelfTest, OneStreamForManyEnvelopes) {
 TEST_F(ShelfTest, NothingIsAddedWithoutStreamOrOwner) {
   auto gone = letter(1);
   std::filesystem::remove(shelf_.letter_path(gone.deposit.root));
-  EXPECT_FALSE(shelf_.add({gone})->front());
+  EXPECT_EQ(shelf_.add({gone})->front(), Shelf::Held::kNoStream);
   auto stranger = letter(2);
   stranger.owner.bytes.fill(9);
-  EXPECT_FALSE(shelf_.add({stranger})->front());
+  EXPECT_EQ(shelf_.add({stranger})->front(), Shelf::Held::kNoOwner);
   EXPECT_EQ(state_of(gone), HeldState::kGone);
 }
 
@@ -137,20 +139,61 @@ TEST_F(ShelfTest, AHandleStaysWhatItIs) {
 TEST_F(ShelfTest, ASenderWithdraws) {
   const auto one = letter(1);
   EXPECT_TRUE(shelf_.add({one}));
-  EXPECT_EQ(shelf_.ask({one.deposit.handle, true})->state, HeldState::kGone);
+  EXPECT_EQ(shelf_.ask({one.deposit.handle, true})->answer.state, HeldState::kGone);
   EXPECT_EQ(waiting(), 0U);
   EXPECT_FALSE(has_stream(one));
-  // What was delivered is not taken back.
+  // What was delivered is not taken back; the row goes, because the sender knows.
   const auto two = letter(2);
   EXPECT_TRUE(shelf_.add({two}));
   EXPECT_TRUE(show(2, 0, 1));
-  EXPECT_EQ(shelf_.ask({two.deposit.handle, true})->state, HeldState::kDelivered);
+  EXPECT_EQ(shelf_.ask({two.deposit.handle, true})->answer.state, HeldState::kDelivered);
+  EXPECT_EQ(state_of(two), HeldState::kGone);
+}
+
+TEST_F(ShelfTest, OneDevicesRefusalLeavesItToTheOther) {
+  const auto one = letter(1, 2);
+  EXPECT_TRUE(shelf_.add({one}));
+  EXPECT_TRUE(shelf_.refused(one.deposit.handle, device(1)));
+  EXPECT_EQ(waiting(1), 0U);
+  EXPECT_EQ(waiting(2), 1U);
+  EXPECT_TRUE(show(1, 1, 2));
+  EXPECT_EQ(state_of(one), HeldState::kDelivered);
+  EXPECT_FALSE(has_stream(one));
+}
+
+TEST_F(ShelfTest, WhatWasTriedInVainComesLast) {
+  EXPECT_TRUE(shelf_.add({letter(1), letter(2)}));
+  Digest first;
+  first.bytes.fill(1);
+  EXPECT_TRUE(shelf_.tried(first));
+  const auto order = shelf_.waiting(owner_, device(1), 10);
+  ASSERT_EQ(order->size(), 2U);
+  EXPECT_EQ(order->back(), first);
+}
+
+TEST_F(ShelfTest, ALargeLetterNeedsItsHashList) {
+  auto one = letter(1);
+  one.deposit.size = 2 * kBlockSize;
+  EXPECT_TRUE(replace_file(shelf_.letter_path(one.deposit.root), Bytes(2 * kBlockSize, 1)));
+  EXPECT_EQ(shelf_.add({one})->front(), Shelf::Held::kNoStream);
+  EXPECT_TRUE(replace_file(shelf_.leaves_path(one.deposit.root), Bytes(64, 1)));
+  EXPECT_EQ(shelf_.add({one})->front(), Shelf::Held::kYes);
+}
+
+TEST_F(ShelfTest, TheQuotaHoldsInsideTheTransaction) {
+  RelayOwner owner;
+  owner.identity = owner_;
+  owner.quota = 4112 + 100;
+  EXPECT_TRUE(shelf_.allow(owner));
+  const auto added = shelf_.add({letter(1), letter(2)});
+  EXPECT_EQ((*added)[0], Shelf::Held::kYes);
+  EXPECT_EQ((*added)[1], Shelf::Held::kFull);
 }
 
 TEST_F(ShelfTest, ARefusedOneIsToldAndGivesItsRoomBack) {
   const auto one = letter(1);
   EXPECT_TRUE(shelf_.add({one}));
-  EXPECT_TRUE(shelf_.refused(one.deposit.handle));
+  EXPECT_TRUE(shelf_.refused(one.deposit.handle, device(1)));
   EXPECT_EQ(waiting(), 0U);
   EXPECT_FALSE(has_stream(one));
   EXPECT_EQ(state_of(one), HeldState::kRefused);

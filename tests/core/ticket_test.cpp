@@ -135,7 +135,7 @@ TEST(StampTest, EndsWhenToldTo) {
   StampWork work;
   work.stopped = [] { return true; };
   EXPECT_EQ(stamp_for({}, 20, work).error().code, Code::kTimeout);
-  EXPECT_EQ(stamp_for({}, 23, work).error().code, Code::kRefused);
+  EXPECT_EQ(stamp_for({}, 23, work).error().code, Code::kStampNeeded);
   EXPECT_EQ(*stamp_for({}, 0, work), 0U);
 }
 
