@@ -5,7 +5,7 @@
 _p2pmail_command() {
   case $1 in
     '')
-      commands='keygen passwd whoami unlock lock card peers send ls show mv rm flag folders seal unseal fetch serve queue muttrc config doctor'
+      commands='keygen passwd whoami unlock lock card peers send ls show mv rm flag folders seal unseal fetch serve queue relay muttrc config doctor'
       options='-h --help --version'
       valued=''
       ;;
@@ -40,7 +40,7 @@ _p2pmail_command() {
       valued='-o --output'
       ;;
     'peers')
-      commands='ls add rm rename show verify block unblock query export import'
+      commands='ls add accept rm rename show verify block unblock query export import'
       options='-h --help -q --quiet -v --verbose --json'
       valued=''
       ;;
@@ -53,6 +53,11 @@ _p2pmail_command() {
       commands=''
       options='-h --help -q --quiet -v --verbose --json'
       valued=''
+      ;;
+    'peers accept')
+      commands=''
+      options='-h --help --passphrase-file --passphrase-fd -q --quiet -v --verbose --json'
+      valued='--passphrase-file --passphrase-fd'
       ;;
     'peers rm')
       commands=''
@@ -179,6 +184,36 @@ _p2pmail_command() {
       options='-h --help --to -q --quiet -v --verbose --json'
       valued='--to'
       ;;
+    'relay')
+      commands='ls allow revoke use leave'
+      options='-h --help -q --quiet -v --verbose --json'
+      valued=''
+      ;;
+    'relay ls')
+      commands=''
+      options='-h --help -q --quiet -v --verbose --json'
+      valued=''
+      ;;
+    'relay allow')
+      commands=''
+      options='-h --help --quota --keep -q --quiet -v --verbose --json'
+      valued='--quota --keep'
+      ;;
+    'relay revoke')
+      commands=''
+      options='-h --help -q --quiet -v --verbose --json'
+      valued=''
+      ;;
+    'relay use')
+      commands=''
+      options='-h --help -q --quiet -v --verbose --json'
+      valued=''
+      ;;
+    'relay leave')
+      commands=''
+      options='-h --help -q --quiet -v --verbose --json'
+      valued=''
+      ;;
     'muttrc')
       commands=''
       options='-h --help --neomutt --tmpdir -q --quiet -v --verbose --json'
@@ -219,6 +254,9 @@ _p2pmail_value() {
     'card:-o' | 'card:--output') kinds='files' ;;
     'peers add:1') kinds='peers' ;;
     'peers add:2') kinds='files' ;;
+    'peers accept:--passphrase-file') kinds='files' ;;
+    'peers accept:1') kinds='peers' ;;
+    'peers accept:2') kinds='messages' ;;
     'peers rm:1') kinds='peers' ;;
     'peers rename:1') kinds='peers' ;;
     'peers show:1') kinds='peers' ;;
@@ -249,6 +287,10 @@ _p2pmail_value() {
     'queue retry:'[1-9]*) kinds='messages' ;;
     'queue cancel:--to') kinds='peers word=me' ;;
     'queue cancel:'[1-9]*) kinds='messages' ;;
+    'relay allow:1') kinds='peers' ;;
+    'relay revoke:1') kinds='peers' ;;
+    'relay use:1') kinds='peers' ;;
+    'relay leave:1') kinds='peers' ;;
     'complete:1') kinds='word=peers word=folders word=messages' ;;
     'completion:1') kinds='word=bash word=zsh word=fish' ;;
   esac

@@ -4,11 +4,13 @@
 function __p2pmail_commands
     switch "$argv[1]"
         case ''
-            printf '%s\n' keygen passwd whoami unlock lock card peers send ls show mv rm flag folders seal unseal fetch serve queue muttrc config doctor complete completion
+            printf '%s\n' keygen passwd whoami unlock lock card peers send ls show mv rm flag folders seal unseal fetch serve queue relay muttrc config doctor complete completion
         case 'peers'
-            printf '%s\n' ls add rm rename show verify block unblock query export import
+            printf '%s\n' ls add accept rm rename show verify block unblock query export import
         case 'queue'
             printf '%s\n' ls show retry cancel
+        case 'relay'
+            printf '%s\n' ls allow revoke use leave
     end
 end
 
@@ -22,6 +24,8 @@ function __p2pmail_valued
             printf '%s\n' --for --passphrase-file --passphrase-fd
         case 'card'
             printf '%s\n' -o --output
+        case 'peers accept'
+            printf '%s\n' --passphrase-file --passphrase-fd
         case 'send'
             printf '%s\n' -s --subject -a --attach -c --cc -b --bcc --in-reply-to -o -f -F -B -N -R --wait
         case 'ls'
@@ -38,6 +42,8 @@ function __p2pmail_valued
             printf '%s\n' --to
         case 'queue cancel'
             printf '%s\n' --to
+        case 'relay allow'
+            printf '%s\n' --quota --keep
     end
 end
 
@@ -107,6 +113,7 @@ complete -c p2pmail -n '__p2pmail_at \'\' 1' -a unseal -d 'Write the message tha
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a fetch -d 'Collect what waits for me, push what waits for others'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a serve -d 'Listen, receive and deliver until told to stop'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a queue -d 'Show what is still to be delivered, and why'
+complete -c p2pmail -n '__p2pmail_at \'\' 1' -a relay -d 'Hold letters for friends, and let friends hold mine'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a muttrc -d 'Print a configuration for mutt or neomutt'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a config -d 'Show every setting and where it comes from'
 complete -c p2pmail -n '__p2pmail_at \'\' 1' -a doctor -d 'Check keys, files, mail and places, and say what to do'
@@ -159,6 +166,7 @@ complete -c p2pmail -n '__p2pmail_at \'card\'' -l json -d 'Output and errors as 
 
 complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a ls -d 'List them (the default)'
 complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a add -d 'Add a peer, or a newer card of one'
+complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a accept -d 'Add whoever wrote a message, and take his mail out of Requests'
 complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a rm -d 'Forget a peer'
 complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a rename -d 'Change a petname'
 complete -c p2pmail -n '__p2pmail_at \'peers\' 1' -a show -d 'Show what is known about a peer'
@@ -184,6 +192,15 @@ complete -c p2pmail -n '__p2pmail_at \'peers add\'' -s v -l verbose -d 'Say more
 complete -c p2pmail -n '__p2pmail_at \'peers add\'' -l json -d 'Output and errors as JSON, one object a line'
 complete -c p2pmail -n '__p2pmail_at \'peers add\' 1' -k -a '(__p2pmail_list peers)'
 complete -c p2pmail -n '__p2pmail_at \'peers add\' 2' -F
+
+complete -c p2pmail -n '__p2pmail_at \'peers accept\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'peers accept\'' -l passphrase-file -r -F -d 'File whose first line is the passphrase'
+complete -c p2pmail -n '__p2pmail_at \'peers accept\'' -l passphrase-fd -x -d 'Descriptor to read the passphrase from'
+complete -c p2pmail -n '__p2pmail_at \'peers accept\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'peers accept\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'peers accept\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'peers accept\' 1' -k -a '(__p2pmail_list peers)'
+complete -c p2pmail -n '__p2pmail_at \'peers accept\' 2' -k -a '(__p2pmail_list messages)'
 
 complete -c p2pmail -n '__p2pmail_at \'peers rm\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'peers rm\'' -s q -l quiet -d 'Say only what is wrong'
@@ -374,6 +391,47 @@ complete -c p2pmail -n '__p2pmail_at \'queue cancel\'' -s q -l quiet -d 'Say onl
 complete -c p2pmail -n '__p2pmail_at \'queue cancel\'' -s v -l verbose -d 'Say more, on standard error'
 complete -c p2pmail -n '__p2pmail_at \'queue cancel\'' -l json -d 'Output and errors as JSON, one object a line'
 complete -c p2pmail -n '__p2pmail_at \'queue cancel\' 1 more' -k -a '(__p2pmail_list messages)'
+
+complete -c p2pmail -n '__p2pmail_at \'relay\' 1' -a ls -d 'For whom I hold letters, and who holds mine (default)'
+complete -c p2pmail -n '__p2pmail_at \'relay\' 1' -a allow -d 'Hold letters for a peer on this machine'
+complete -c p2pmail -n '__p2pmail_at \'relay\' 1' -a revoke -d 'Hold nothing more for a peer, and drop what is held'
+complete -c p2pmail -n '__p2pmail_at \'relay\' 1' -a use -d 'Let a peer\'s machine hold my letters: name it in my card'
+complete -c p2pmail -n '__p2pmail_at \'relay\' 1' -a leave -d 'Do not name it any more'
+complete -c p2pmail -n '__p2pmail_at \'relay\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'relay\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'relay\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'relay\'' -l json -d 'Output and errors as JSON, one object a line'
+
+complete -c p2pmail -n '__p2pmail_at \'relay ls\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'relay ls\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'relay ls\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'relay ls\'' -l json -d 'Output and errors as JSON, one object a line'
+
+complete -c p2pmail -n '__p2pmail_at \'relay allow\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'relay allow\'' -l quota -x -d 'At most so many bytes (default 1G)'
+complete -c p2pmail -n '__p2pmail_at \'relay allow\'' -l keep -x -d 'Each letter at most so long (default 30d)'
+complete -c p2pmail -n '__p2pmail_at \'relay allow\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'relay allow\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'relay allow\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'relay allow\' 1' -k -a '(__p2pmail_list peers)'
+
+complete -c p2pmail -n '__p2pmail_at \'relay revoke\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'relay revoke\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'relay revoke\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'relay revoke\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'relay revoke\' 1' -k -a '(__p2pmail_list peers)'
+
+complete -c p2pmail -n '__p2pmail_at \'relay use\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'relay use\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'relay use\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'relay use\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'relay use\' 1' -k -a '(__p2pmail_list peers)'
+
+complete -c p2pmail -n '__p2pmail_at \'relay leave\'' -s h -l help -d 'Print this help and exit'
+complete -c p2pmail -n '__p2pmail_at \'relay leave\'' -s q -l quiet -d 'Say only what is wrong'
+complete -c p2pmail -n '__p2pmail_at \'relay leave\'' -s v -l verbose -d 'Say more, on standard error'
+complete -c p2pmail -n '__p2pmail_at \'relay leave\'' -l json -d 'Output and errors as JSON, one object a line'
+complete -c p2pmail -n '__p2pmail_at \'relay leave\' 1' -k -a '(__p2pmail_list peers)'
 
 complete -c p2pmail -n '__p2pmail_at \'muttrc\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'muttrc\'' -l neomutt -d 'For neomutt instead of mutt'

@@ -246,6 +246,7 @@ TEST_F(RelayTest, AFalseSizeIsNoLetterThatIsThere) {
   auto letter = *(*carol_.store->make_shelf())->find(held->front());
   PostOffice carols = carol_.office();
   Deposit deposit = letter->deposit;
+  deposit.tag = tag_of(carol_.store->identity(), bob_.store->identity());
   deposit.handle.bytes.fill(1);
   deposit.size = sealed_size(padded_size(1'000'000));
   auto considered = carols.consider(Caller{}, letter->envelope, encode_admission({{}, deposit}));

@@ -47,6 +47,10 @@ some card '"link":"p2pmail://'
 befriend alice bob
 befriend alice eve
 befriend alice carol
+json 0 bob relay allow alice
+json 0 bob relay ls
+some relay '"role":"holds"'
+json 0 bob relay revoke alice
 json 0 alice peers add dora "$(as dora whoami)"
 json 0 alice peers block dora
 json 0 alice peers
