@@ -1,5 +1,5 @@
 // p2pmail doctor: checks what can be wrong around a store, and says what to do about it. Changes
-// nothing.
+// nothing without --repair.
 #include "cmd/doctor.h"
 
 #include <fmt/format.h>
@@ -24,6 +24,7 @@ namespace {
 
 struct Options {
   bool offline = false;
+  bool repair = false;
 };
 
 const char* level_name(Level level) {
@@ -55,6 +56,8 @@ void print(Env& env, const Finding& finding) {
 }
 
 void check_store(Env& env, const Options& options, Findings& findings) {
+  bool lost_peers = false;
+  check_databases(env, options.repair, findings, lost_peers);
   if (auto opened = env.open_store(); !opened) {
     const std::string advice = opened.error().hint;
     findings.push_back({Level::kProblem, "store", opened.error().context,
@@ -62,6 +65,7 @@ void check_store(Env& env, const Options& options, Findings& findings) {
     return;
   }
   findings.push_back({Level::kOk, "store", env.paths.root.string() + ": opens", ""});
+  if (options.repair) repair_store(env, lost_peers, findings);
   check_card(env, findings);
   check_maildir(env, findings);
   check_queue(env, findings);
@@ -94,6 +98,8 @@ Status run_doctor(Env& env, const Options& options) {
 Action add_doctor(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_flag("--offline", options->offline, "Dial nobody");
+  app.add_flag("--repair", options->repair,
+               "Mend what a crash has left; set damaged databases aside");
   return [options](Env& env) { return run_doctor(env, *options); };
 }
 

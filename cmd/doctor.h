@@ -1,6 +1,7 @@
 // Inside of doctor only: findings, and the checks that make them.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,14 @@ void check_keyring(Env& env, Findings& findings);
 /// Runs `mutt -Q` and `neomutt -Q`, where they are installed, bounded in time.
 void check_mutt(Env& env, Findings& findings);
 
+/// Sets damaged databases aside with `repair`; whether the address book was among them.
+void check_databases(Env& env, bool repair, Findings& findings, bool& lost_peers);
+
+/// Old enough to be abandoned, as Maildir readers take it.
+[[nodiscard]] bool is_stale(const std::filesystem::path& path, std::uint64_t now);
+
 // With one.
+void repair_store(Env& env, bool lost_peers, Findings& findings);
 void check_card(Env& env, Findings& findings);
 void check_maildir(Env& env, Findings& findings);
 void check_queue(Env& env, Findings& findings);

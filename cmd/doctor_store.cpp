@@ -31,11 +31,17 @@ std::uint64_t age_of(const fs::path& path, std::uint64_t now) {
   return now > changed ? now - changed : 0;
 }
 
+}  // namespace
+
+bool is_stale(const fs::path& path, std::uint64_t now) { return age_of(path, now) > kStaleTmp; }
+
+namespace {
+
 std::size_t stale_in(const fs::path& directory, std::uint64_t now) {
   std::error_code failure;
   std::size_t stale = 0;
   for (const auto& entry : fs::directory_iterator(directory, failure)) {
-    if (age_of(entry.path(), now) > kStaleTmp) ++stale;
+    if (is_stale(entry.path(), now)) ++stale;
   }
   return stale;
 }
@@ -107,7 +113,7 @@ void check_maildir(Env& env, Findings& findings) {
   if (stale > 0) {
     findings.push_back({Level::kWarning, "maildir",
                         fmt::format("{} unfinished files are older than 36 hours", stale),
-                        "they were left by a crash and take only space"});
+                        "left by a crash; p2pmail doctor --repair removes them"});
   }
 }
 
@@ -118,7 +124,8 @@ void check_queue(Env& env, Findings& findings) {
   if (!entries || !damaged.empty()) {
     findings.push_back({Level::kProblem, "queue",
                         !entries ? entries.error().context : damaged.front().why,
-                        "the message is still in Sent; send it again, and remove the entry with queue cancel"});
+                        "the message is still in Sent: send it again, and remove the entry with "
+                        "queue cancel"});
     return;
   }
   const std::uint64_t now = env.clock().time;

@@ -12,6 +12,7 @@
 #include "cmd/format.h"
 #include "cmd/names.h"
 #include "cmd/new_mail.h"
+#include "cmd/peers.h"
 #include "cmd/relays.h"
 #include "core/post_office.h"
 
@@ -119,6 +120,7 @@ Status run_fetch(Env& env, const Options& options) {
   if (!peers) return peers.error();
   if (auto kept = env.store().upkeep(env.clock()); !kept) return kept;
   if (auto kept = keep_record(env); !kept) return kept;
+  if (auto kept = keep_peers_copy(env); !kept) env.note("warning: " + kept.error().context);
   if (auto tidied = tidy_relays(env); !tidied) env.note("warning: " + tidied.error().context);
   auto names = Names::load(env.store());
   if (!names) return names.error();

@@ -121,7 +121,7 @@ Status run_on_peer(Env& env, const Options& options) {
   }
 }
 
-Status run_peers(Env& env, const Options& options) {
+Status run_verb(Env& env, const Options& options) {
   switch (options.verb) {
     case Verb::kList:
       return list(env);
@@ -144,6 +144,14 @@ Status run_peers(Env& env, const Options& options) {
     case Verb::kUnblock:
       return run_on_peer(env, options);
   }
+  return {};
+}
+
+Status run_peers(Env& env, const Options& options) {
+  auto done = run_verb(env, options);
+  if (!done) return done;
+  // A copy that cannot be made keeps nobody out of the book.
+  if (auto kept = keep_peers_copy(env); !kept) env.note("warning: " + kept.error().context);
   return {};
 }
 

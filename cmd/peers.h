@@ -26,6 +26,10 @@ namespace p2pmail::cmd {
                                        const std::string& message,
                                        const PassphraseOptions& passphrase);
 [[nodiscard]] core::Status import_peers(Env& env, const std::string& source);
+/// The address book as `peers export` prints it, beside state.db: what doctor --repair puts back.
+[[nodiscard]] std::filesystem::path peers_copy(const Env& env);
+/// Writes it anew when the address book has changed.
+[[nodiscard]] core::Status keep_peers_copy(Env& env);
 [[nodiscard]] core::Status export_peers(Env& env, const std::vector<std::string>& names, bool mutt);
 [[nodiscard]] core::Status query_peers(Env& env, const std::string& pattern);
 [[nodiscard]] core::Status verify_peer(Env& env, const std::string& name, bool yes);

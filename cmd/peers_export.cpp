@@ -7,6 +7,7 @@
 #include "cmd/format.h"
 #include "cmd/peers.h"
 #include "core/card.h"
+#include "core/file.h"
 #include "core/text.h"
 
 namespace p2pmail::cmd {
@@ -15,6 +16,8 @@ using core::Result;
 using core::Status;
 
 namespace {
+
+constexpr std::size_t kMaxCopy = std::size_t{64} << 20;
 
 std::string block_of(const core::Peer& peer) {
   return "# " + peer.petname + "\n" +
@@ -73,6 +76,19 @@ Result<std::vector<core::Peer>> chosen(Env& env, const std::vector<std::string>&
 }
 
 }  // namespace
+
+std::filesystem::path peers_copy(const Env& env) { return env.paths.root / "peers.copy"; }
+
+Status keep_peers_copy(Env& env) {
+  auto peers = env.store().state().peers();
+  if (!peers) return peers.error();
+  std::string text;
+  for (const auto& peer : *peers) text += block_of(peer);
+  const auto before = core::read_file(peers_copy(env), kMaxCopy);
+  if (before && core::text_of(*before) == text) return {};
+  if (!before && text.empty()) return {};
+  return core::replace_file(peers_copy(env), core::bytes_of(text));
+}
 
 Status export_peers(Env& env, const std::vector<std::string>& names, bool mutt) {
   auto peers = chosen(env, names);

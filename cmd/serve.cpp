@@ -13,6 +13,7 @@
 #include "cmd/names.h"
 #include "cmd/new_mail.h"
 #include "cmd/notify.h"
+#include "cmd/peers.h"
 #include "cmd/relays.h"
 #include "core/post_office.h"
 #include "core/queue.h"
@@ -134,6 +135,7 @@ void Server::look_after() {
   if (auto refreshed = env_.store().refresh(); !refreshed) warn_once(refreshed.error().context);
   if (auto kept = env_.store().upkeep(env_.clock()); !kept) warn_once(kept.error().context);
   if (auto kept = keep_record(env_); !kept) warn_once(kept.error().context);
+  if (auto kept = keep_peers_copy(env_); !kept) warn_once(kept.error().context);
   if (auto tidied = tidy_relays(env_); !tidied) warn_once(tidied.error().context);
   load_names();
   const auto told = [this](const core::NewMail& mail) { announce(env_, names_, mail); };

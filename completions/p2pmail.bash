@@ -226,7 +226,7 @@ _p2pmail_command() {
       ;;
     'doctor')
       commands=''
-      options='-h --help --offline -q --quiet -v --verbose --json'
+      options='-h --help --offline --repair -q --quiet -v --verbose --json'
       valued=''
       ;;
     'complete')

@@ -448,6 +448,7 @@ complete -c p2pmail -n '__p2pmail_at \'config\'' -l json -d 'Output and errors a
 
 complete -c p2pmail -n '__p2pmail_at \'doctor\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'doctor\'' -l offline -d 'Dial nobody'
+complete -c p2pmail -n '__p2pmail_at \'doctor\'' -l repair -d 'Mend what a crash has left; set damaged databases aside'
 complete -c p2pmail -n '__p2pmail_at \'doctor\'' -s q -l quiet -d 'Say only what is wrong'
 complete -c p2pmail -n '__p2pmail_at \'doctor\'' -s v -l verbose -d 'Say more, on standard error'
 complete -c p2pmail -n '__p2pmail_at \'doctor\'' -l json -d 'Output and errors as JSON, one object a line'

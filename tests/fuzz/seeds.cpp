@@ -8,6 +8,7 @@
 #include "core/address.h"
 #include "core/capsule.h"
 #include "core/card.h"
+#include "core/ticket.h"
 #include "core/cbor.h"
 #include "core/endpoint.h"
 #include "core/envelope.h"
@@ -168,6 +169,19 @@ void add_envelopes(Writer& out) {
   out.add("receipt", "receipt", sign_receipt(receipt, bob().devices[0].signing));
 }
 
+void add_tickets(Writer& out) {
+  Deposit deposit;
+  deposit.deletions.resize(2);
+  deposit.size = sealed_size(padded_size(100));
+  out.add("ticket", "stamp", encode_admission({7, std::nullopt}));
+  out.add("ticket", "deposit", encode_admission({7, deposit}));
+  out.add("ticket", "held", encode_held(test::kTestTime));
+  out.add("ticket", "question", encode_question(relay_key_of(fixed_key()), true));
+  out.add("ticket", "answer", encode_answer({HeldState::kRefused, 9, Bytes(40, 1), Bytes(60, 2)}));
+  out.add("ticket", "receipt",
+          encode_relayed_receipt(relay_key_of(fixed_key()), bob().devices[0].device, Bytes(90, 3)));
+}
+
 void add_keys(Writer& out) {
   out.add("keys", "device", encode_device_keys(alice().devices[0]).view());
   const auto& identity = alice().identity;
@@ -259,6 +273,7 @@ int main(int argc, char** argv) {
   add_cards(out);
   add_names(out);
   add_envelopes(out);
+  add_tickets(out);
   add_keys(out);
   add_files(out);
   add_mail(out);
