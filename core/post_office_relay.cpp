@@ -12,6 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 const Error kNotHeld{Code::kRefused, "no letters are held here for this recipient"};
+const Error kFull{Code::kQuota, "the recipient's quota on this relay is used up"};
 
 }  // namespace
 
@@ -117,7 +118,7 @@ Result<Considered> PostOffice::hold(const Deposit& deposit,
   if (!before) return before.error();
   if (*before) return Considered(StoredAlready{encode_held(**before)});
   if ((*owner)->used + deposit.size + envelope.size() > (*owner)->quota)
-    return Error{Code::kQuota, "the recipient's quota on this relay is used up"};
+    return kFull;
   if ((*owner)->rows >= kMaxHeld)
     return Error{Code::kQuota, "too many letters for the recipient are on this relay"};
   HeldLetter letter;
@@ -163,7 +164,9 @@ void PostOffice::commit_held(const Letters& letters, std::vector<Result<Bytes>>&
     } else if ((*added)[i]) {
       results[places[i]] = encode_held(complete[i].until);
     } else {
-      results[places[i]] = kNotHeld;
+      // Others came first, or he is no owner any more.
+      const auto owner = owner_of(complete[i].deposit);
+      results[places[i]] = owner && *owner ? kFull : kNotHeld;
     }
   }
 }

@@ -124,6 +124,7 @@ struct Shelf::Impl {
       all.push_back({fixed<Digest>(rows.blob(0)), fixed<Root>(rows.blob(1))});
     }
   }
+  Result<bool> may_hold(const HeldLetter& letter);
   Status add(const HeldLetter& letter, bool& added);
   Status observe(const Now& now);
   void drop_orphans(std::uint64_t now);
@@ -205,16 +206,39 @@ Result<std::optional<std::uint64_t>> Shelf::until_of(const Digest& handle) {
   return *row ? std::optional<std::uint64_t>(rows.number(0)) : std::nullopt;
 }
 
-// The stream is looked for inside the transaction: whoever removes streams does so in one of his own.
+// Inside the transaction: whoever removes streams does so in one of his own, and of letters that came
+// at once each was considered before any had its row.
+Result<bool> Shelf::Impl::may_hold(const HeldLetter& letter) {
+  auto owner = query(
+      "SELECT quota, (SELECT coalesce(sum(size + length(envelope)), 0) FROM held"
+      " WHERE owner = ?1 AND state = 0), (SELECT count(*) FROM held WHERE owner = ?1)"
+      " FROM owners WHERE identity = ?1");
+  const auto found = owner.bind(letter.owner.view()).step();
+  if (!found) return found.error();
+  if (!*found) return false;
+  const std::uint64_t more = letter.deposit.size + letter.envelope.size();
+  if (owner.number(1) + more > owner.number(0) || owner.number(2) >= kMaxHeld) {
+    loose.insert(letter.deposit.root);
+    return false;
+  }
+  // A root is of one size only: a row that says another could never be offered.
+  std::error_code failure;
+  const auto size = fs::file_size(file(letter.deposit.root, ".letter"), failure);
+  return !failure && size == letter.deposit.size;
+}
+
 Status Shelf::Impl::add(const HeldLetter& letter, bool& added) {
-  auto owner = query("SELECT 1 FROM owners WHERE identity = ?");
-  const auto allowed = owner.bind(letter.owner.view()).step();
-  if (!allowed) return allowed.error();
-  std::error_code ignored;
-  added = *allowed && fs::exists(file(letter.deposit.root, ".letter"), ignored);
+  auto before = query("SELECT 1 FROM held WHERE handle = ?");
+  const auto known = before.bind(letter.deposit.handle.view()).step();
+  if (!known) return known.error();
+  added = *known;
+  if (added) return {};
+  const auto may = may_hold(letter);
+  if (!may) return may.error();
+  added = *may;
   if (!added) return {};
   return query(
-             "INSERT OR IGNORE INTO held VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, x'', x'', 0)")
+             "INSERT INTO held VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, x'', x'', 0)")
       .bind(letter.deposit.handle.view())
       .bind(letter.owner.view())
       .bind(letter.deposit.root.view())
@@ -229,7 +253,7 @@ Status Shelf::Impl::add(const HeldLetter& letter, bool& added) {
 
 Result<std::vector<bool>> Shelf::add(const std::vector<HeldLetter>& letters) {
   std::vector<bool> added(letters.size());
-  const auto done = impl_->together([&]() -> Status {
+  const auto done = impl_->change([&]() -> Status {
     for (std::size_t i = 0; i < letters.size(); ++i) {
       bool one = false;
       if (const auto put = impl_->add(letters[i], one); !put) return put;

@@ -65,8 +65,9 @@ class Shelf {
 
   /// Until when it is held, under this handle.
   [[nodiscard]] Result<std::optional<std::uint64_t>> until_of(const Digest& handle);
-  /// One transaction: all of them are durable, or none. False for one whose stream is not there, or
-  /// whose owner was revoked meanwhile: it was not added. A handle that is there stays as it is.
+  /// One transaction: all of them are durable, or none. False for one that was not added: its stream
+  /// is not there or has another size, its owner was revoked meanwhile, or his quota is used up, and
+  /// then a stream that no row waits for is removed. A handle that is there stays as it is.
   [[nodiscard]] Result<std::vector<bool>> add(const std::vector<HeldLetter>& letters);
   /// Handles of what waits for this owner and was not shown to this device, oldest first.
   [[nodiscard]] Result<std::vector<Digest>> waiting(const IdentityKey& owner,

@@ -35,7 +35,7 @@ class ShelfTest : public ::testing::Test {
     out.envelope = Bytes(100, n);
     out.since = kStart;
     out.until = kStart + 1000;
-    EXPECT_TRUE(replace_file(shelf_.letter_path(out.deposit.root), bytes_of("stream")));
+    EXPECT_TRUE(replace_file(shelf_.letter_path(out.deposit.root), Bytes(out.deposit.size, n)));
     return out;
   }
   static Bytes secret(std::uint8_t n, std::size_t device) {
@@ -123,6 +123,33 @@ TEST_F(ShelfTest, NothingIsAddedWithoutStreamOrOwner) {
   stranger.owner.bytes.fill(9);
   EXPECT_FALSE(shelf_.add({stranger})->front());
   EXPECT_EQ(state_of(gone), HeldState::kGone);
+}
+
+TEST_F(ShelfTest, ARowSaysTheSizeOfItsStream) {
+  EXPECT_TRUE(shelf_.add({letter(1)})->front());
+  for (const std::uint64_t size : {std::uint64_t{4096}, std::uint64_t{4113}, std::uint64_t{1} << 20}) {
+    auto other = letter(1);
+    other.deposit.handle.bytes.fill(2);
+    other.deposit.size = size;
+    EXPECT_FALSE(shelf_.add({other})->front()) << size;
+  }
+  EXPECT_EQ(waiting(), 1U);
+}
+
+TEST_F(ShelfTest, LettersThatComeAtOnceKeepToTheQuota) {
+  RelayOwner owner;
+  owner.identity = owner_;
+  owner.quota = 2 * (4112 + 100);
+  EXPECT_TRUE(shelf_.allow(owner));
+  const auto one = letter(1);
+  const auto three = letter(3);
+  const auto added = shelf_.add({one, letter(2), three});
+  EXPECT_EQ(*added, (std::vector<bool>{true, true, false}));
+  EXPECT_EQ(shelf_.owners()->front().used, owner.quota);
+  EXPECT_TRUE(has_stream(one));
+  EXPECT_FALSE(has_stream(three));
+  // What is there already needs no more room.
+  EXPECT_TRUE(shelf_.add({one})->front());
 }
 
 TEST_F(ShelfTest, AHandleStaysWhatItIs) {
