@@ -1,6 +1,6 @@
 #!/bin/sh
 # A bounded sample of tests/faults: broken file calls and power cuts, kills, a hostile network,
-# clocks that jump, stores from a backup, a Maildir that many use. tests/soak does it for longer.
+# clocks that jump, stores from a backup, a Maildir that many use, relays. tests/soak does it for longer.
 faults=$(cd "$(dirname "$0")/../faults" && pwd)
 . "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "python3 is not here"
@@ -20,10 +20,10 @@ trial() {
     *) cat "$1.out"; die "$1" ;;
   esac
 }
-trial sweep.py "--seconds 35"
+trial sweep.py "--seconds 30"
 trial kills.py "--seconds 10"
-trial proxy.py "--seconds 12"
-trial readers.py "--seconds 6"
+trial proxy.py "--seconds 10"
+trial readers.py "--seconds 5"
 trial clocks.py "--rounds 3"
 [ -z "$without_shim" ] || skip "$without_shim"
 # A power cut that takes everything back has to be found out, or all of this finds nothing.

@@ -3,8 +3,9 @@
 
   kills.py [--seconds N] [--seed N]
 
-After the storm everything runs undisturbed; then each accepted letter is there exactly once, and
-each letter whose `send` was killed at most once.
+carol is the relay of the others, whose nodes stay away for a while when they were killed; now and
+then she loses everything that she holds. After the storm everything runs undisturbed; then each
+accepted letter is there exactly once, and each letter whose `send` was killed at most once.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 import time
 
 import world
+from relays import held, lose_everything
 from world import Violation, check_disk, check_once
 
 MOST_AT_ONCE = 4
@@ -28,6 +30,10 @@ class Storm:
         self.people = [world.make_person(directory, name) for name in ("alice", "bob", "carol")]
         self.places = {one.name: one.serve() for one in self.people}
         world.befriend(*self.people)
+        self.carol = self.people[2]
+        self.use_relay()
+        self.away = {}  # name -> when the node is started again
+        self.held = self.losses = 0
         self.jobs = world.Jobs()
         self.letters = {}  # subject -> [sender, recipients, "accepted" | "perhaps"]
         self.node_kills = 0
@@ -63,16 +69,46 @@ class Storm:
         one = self.random.choice(self.people)
         self.jobs.start(one, "fetch", death=self.moment_of_death(0.5), then=note)
 
+    def use_relay(self):
+        for one in self.people[:2]:
+            (one.home / "config").write_text("stamp_bits = 4\n")
+            self.carol.must("relay", "allow", one.name)
+            one.must("relay", "use", "carol")
+            one.must("fetch")
+        world.befriend(*self.people)
+
     def kill_a_node(self):
-        one = self.random.choice(self.people)
+        up = [one for one in self.people if one.name not in self.away]
+        if not up:
+            return
+        one = self.random.choice(up)
         one.stop(signal.SIGKILL)
         self.node_kills += 1
-        one.serve(self.places[one.name])
+        self.away[one.name] = time.monotonic()
+        if one is self.carol:
+            if self.random.random() < 0.3:
+                self.lose_the_shelf()
+        elif self.random.random() < 0.6:
+            self.away[one.name] += self.random.uniform(0.3, 2)
+
+    def lose_the_shelf(self):
+        self.held += held(self.carol)
+        lose_everything(self.carol)
+        for one in self.people[:2]:
+            self.carol.must("relay", "allow", one.name)
+        self.losses += 1
+
+    def start_nodes(self, now):
+        for one in self.people:
+            if one.name in self.away and self.away[one.name] <= now:
+                del self.away[one.name]
+                one.serve(self.places[one.name])
 
     def blow(self, seconds):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.jobs.reap()
+            self.start_nodes(time.monotonic())
             if len(self.jobs.running) >= MOST_AT_ONCE:
                 time.sleep(0.002)
                 continue
@@ -83,6 +119,8 @@ class Storm:
                 self.start_fetch()
             else:
                 self.start_send()
+        self.held += held(self.carol)
+        self.start_nodes(time.monotonic() + QUIET)
         self.jobs.wait()
 
     def check(self):
@@ -119,7 +157,8 @@ def main():
         accepted = sum(fate == "accepted" for *_, fate in storm.letters.values())
         world.say(
             f"kills: {storm.node_kills} of nodes, {storm.jobs.kills} of others; "
-            f"{len(storm.letters)} letters, {accepted} accepted; 0 failed"
+            f"{len(storm.letters)} letters, {accepted} accepted, {storm.held} held by the relay, "
+            f"which lost everything {storm.losses} times; 0 failed"
         )
         return 0
     except Violation as broken:

@@ -9,36 +9,56 @@ KINDS = ["enospc", "eio", "full", "short", "kill-before", "kill-after", "power"]
 BODY = world.MARKER + b" and more words of a letter\n"
 
 
-class Template:
+class Cast:
+    """People in a directory, each an attribute of its name."""
+
+    def __init__(self, directory, names):
+        self.directory, self.people = directory, []
+        for name in names:
+            self.join(world.Person(directory, name))
+
+    def join(self, person):
+        self.people.append(person)
+        setattr(self, person.name, person)
+        return person
+
+    def person(self, name):
+        return getattr(self, name)
+
+
+class Template(Cast):
     """Prepared homes of one scenario, and where their nodes listen."""
 
     def __init__(self, directory, base=None):
         directory.mkdir(parents=True)
-        self.directory = directory
-        if base is not None:
+        super().__init__(directory, [])
+        self.places, self.accepted = dict(base.places) if base else {}, []
+        if base is None:
             for name in ("alice", "bob"):
-                world.copy_home(base.directory / name, directory / name)
-            self.alice, self.bob = world.Person(directory, "alice"), world.Person(directory, "bob")
-            self.places, self.accepted = base.places, []
+                self.add(name)
+            world.befriend(self.alice, self.bob)
             return
-        self.alice, self.bob = (world.make_person(directory, name) for name in ("alice", "bob"))
-        self.places, self.accepted = {}, []
-        for one in (self.alice, self.bob):
-            self.places[one.name] = one.serve()
-        for one in (self.alice, self.bob):
-            one.stop()
-        world.befriend(self.alice, self.bob)
+        for one in base.people:
+            world.copy_home(one.home, directory / one.name)
+            self.join(world.Person(directory, one.name))
+
+    def add(self, name):
+        """Somebody new, who has listened once."""
+        one = self.join(world.make_person(self.directory, name))
+        self.places[name] = one.serve()
+        one.stop()
+        return one
 
 
-class Case:
-    """Two people, copied from a template, and what was accepted from them."""
+class Case(Cast):
+    """People, copied from a template, and what was accepted from them."""
 
     def __init__(self, directory, template, shim, side=None, kind=None, at=None):
-        self.directory, self.shim = directory, shim
+        for one in template.people:
+            world.copy_home(one.home, directory / one.name)
+        super().__init__(directory, [one.name for one in template.people])
+        self.shim, self.healing = shim, False
         self.side, self.kind, self.at = side, kind, at
-        for name in ("alice", "bob"):
-            world.copy_home(template.directory / name, directory / name)
-        self.alice, self.bob = world.Person(directory, "alice"), world.Person(directory, "bob")
         self.places = template.places
         self.accepted, self.cancelled = list(template.accepted), []
         self.log = directory / "calls.log"

@@ -23,9 +23,11 @@ from itertools import islice
 from pathlib import Path
 
 import world
+from relays import RELAY_SCENARIOS
 from scenarios import KINDS, SCENARIOS, Case, Template
 from world import Violation, check_claims, check_disk, check_once, until
 
+SCENARIOS = SCENARIOS | RELAY_SCENARIOS
 HEALING = 20  # seconds for what was interrupted to be finished
 
 
@@ -58,7 +60,7 @@ class Worker:
         except Violation as broken:
             trouble = str(broken)
         finally:
-            world.end_nodes((case.alice, case.bob) if case else ())
+            world.end_nodes(case.people if case else ())
         result = (trouble, case.calls() if case else [], case.fired() if case else False)
         if not keep:
             shutil.rmtree(directory, ignore_errors=True)
@@ -68,19 +70,22 @@ class Worker:
 def play(scenario, case):
     scenario.act(case)
     if case.at == "end":  # its power is cut when it has ended
-        for one in (case.alice, case.bob):
+        for one in case.people:
             if one.name == case.side:
                 one.stop()
-    heal(case, case.alice if scenario.listener == "alice" else case.bob)
+    if hasattr(scenario, "heal"):
+        scenario.heal(case)
+    else:
+        heal(case, case.person(scenario.listener))
     check_once(case.bob, case.accepted)
     back = set(case.cancelled) & set(case.bob.all_subjects())
     if back:
         raise Violation(f"cancelled, and delivered even so: {sorted(back)}")
     check_sent(case)
     check_claims(case.alice, case.bob)
-    for one in (case.alice, case.bob):
+    for one in case.people:
         one.stop()
-    check_disk(case.alice, case.bob)
+    check_disk(*case.people)
 
 
 def heal(case, listener):

@@ -9,6 +9,10 @@ for candidate in python3 /usr/bin/python3; do
 done
 [ -n "$python" ] || skip "python3-zmq is not installed"
 limit_kib=$((256 * 1024))
+if grep -qa __asan_init "$P2PMAIL"; then
+  echo "the sanitizer's own memory is no measure: peaks are not checked"
+  limit_kib=$((1 << 40))
+fi
 sends=5
 
 person alice; person bob
@@ -38,7 +42,7 @@ friend() {
 }
 # under ATTACK SECONDS
 under() {
-  "$python" "$here/flood.py" "$1" "$place" "$link" "$2" >"$1.out" 2>"$1.log" &
+  "$python" "$here/stranger_floods.py" "$1" "$place" "$link" "$2" >"$1.out" 2>"$1.log" &
   attacker=$!
   nodes="$nodes $attacker"
   sleep 2 # until it is under way: what follows holds either way

@@ -1,6 +1,6 @@
-"""A stranger on loopback who is a nuisance, for flood.sh:
+"""A stranger on loopback who is a nuisance, for stranger_floods.sh:
 
-    flood.py idle|handshaken|endless|reconnect HOST:PORT LINK SECONDS
+    stranger_floods.py idle|handshaken|endless|reconnect HOST:PORT LINK SECONDS
 
 Bounded in connections, bytes and time; says what it did on its last line.
 """
