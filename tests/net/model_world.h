@@ -1,0 +1,516 @@
+// The world of the model test: people, what they have sent, and the steps that chance takes. Whatever a
+// user's program does in one run is one step here; only the choice of the step is the model's own.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "core/text.h"
+#include "tests/net/model_meeting.h"
+
+namespace p2pmail::net::model {
+
+/// What must become of a letter for one recipient.
+struct Fate {
+  std::string entry;
+  std::optional<core::Ending> ending;  // as the sender's store said when it was looked at
+  std::uint64_t cancelled = 0;         // in this step; 0 = no
+};
+struct Sent {
+  std::size_t sender = 0;
+  std::string id;  // hex digits
+  bool notify = false;
+  bool vanished = false;  // the sender's store came back from before it
+  std::uint64_t step = 0;
+  std::map<std::size_t, Fate> to;
+};
+
+class World {
+ public:
+  World(std::uint64_t seed, Totals& totals);
+
+  /// Everything that happens on about so many days.
+  void live(std::uint64_t days);
+  /// Everybody is online with a right clock until nothing is left to be done (model_checks.h).
+  void come_to_rest();
+  [[nodiscard]] const std::string& broken() const { return report_.broken; }
+  [[nodiscard]] std::string last_steps() const;
+
+ private:
+  Node& node(std::size_t index) { return *nodes_[index]; }
+  std::size_t anybody() { return random_.below(nodes_.size()); }
+  void say(const std::string& what);
+  void add_person(const std::string& name, bool stranger);
+  void meets(std::size_t who, std::size_t whom);
+  std::optional<core::Peer> peer(std::size_t who, std::size_t whom);
+  [[nodiscard]] bool may_call(std::size_t who, std::size_t whom);
+  void revive_killed();
+
+  // Steps.
+  void step();
+  void send(std::size_t who);
+  void fetch(std::size_t who);
+  void gather();
+  void upkeep(std::size_t who);
+  void tidy(std::size_t who);
+  void run_errands(std::size_t who, const std::set<std::size_t>& called, bool cuts);
+  void deliver_to_self(std::size_t who);
+  void plan(std::size_t who, const core::QueueEntry& entry,
+            std::map<std::size_t, std::unique_ptr<core::Errand>>& errands);
+  core::Errand& errand_to(std::size_t who, std::size_t relay, const core::Relay& place,
+                          std::map<std::size_t, std::unique_ptr<core::Errand>>& errands);
+  void cancel(std::size_t who);
+  void change_relay(std::size_t who);
+  void change_settings(std::size_t who);
+  void change_clock(std::size_t who);
+  void change_disk(std::size_t who);
+  std::uint64_t budget();
+
+  // Promises: model_checks.h.
+  void check_after(std::size_t who);
+  void check_fates(std::size_t who);
+  void check_fate(const Sent& sent, std::size_t recipient, Fate& fate, std::size_t message);
+  void check_mail(std::size_t who);
+  void check_shelf(std::size_t who);
+  void check_deposits(std::size_t who);
+  void check_notices(std::size_t who);
+  void check_all_delivered();
+  void check_nothing_left(std::size_t who);
+  void everybody_calls_everybody();
+  [[nodiscard]] bool has_reason_to_wait(const Sent& sent, std::size_t recipient);
+  [[nodiscard]] std::optional<std::size_t> index_of(const core::IdentityKey& identity) const;
+
+  Random random_;
+  Totals& totals_;
+  Report report_;
+  Place place_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<Sent> sent_;
+  std::map<std::size_t, std::uint64_t> backed_up_;  // in this step
+  std::set<std::size_t> restored_;
+  std::uint64_t steps_ = 0;
+  std::deque<std::string> log_;
+  bool keep_blocks_ = false;
+};
+
+inline void World::say(const std::string& what) {
+  log_.push_back(fmt::format("{:>6} day {:>8.3f}  {}", steps_,
+                             static_cast<double>(report_.time - kStart) / kDay, what));
+  if (log_.size() > 50) log_.pop_front();
+}
+
+inline std::string World::last_steps() const {
+  std::string all;
+  for (const std::string& line : log_) all += line + "\n";
+  return all;
+}
+
+inline World::World(std::uint64_t seed, Totals& totals) : random_(seed), totals_(totals) {
+  const std::size_t people = 3 + random_.below(8);
+  for (std::size_t i = 0; i < people; ++i)
+    add_person("n" + std::to_string(i), people > 3 && i + 1 == people);
+  for (std::size_t i = 0; i < people; ++i)
+    for (std::size_t j = 0; j < people; ++j)
+      if (i != j && !node(j).stranger) meets(i, j);
+  keep_blocks_ = random_.one_in(2);
+}
+
+inline void World::add_person(const std::string& name, bool stranger) {
+  auto one = std::make_unique<Node>(report_, place_.path, name);
+  one->stranger = stranger;
+  const auto place = core::parse_endpoint(fmt::format("tcp://192.0.2.{}:7787", nodes_.size() + 1));
+  report_.must(one->store->advertise({*place}, one->now()), "advertise");
+  nodes_.push_back(std::move(one));
+}
+
+inline void World::meets(std::size_t who, std::size_t whom) {
+  auto& state = node(who).store->state();
+  report_.must(state.add_peer(node(whom).name, node(whom).identity, report_.time), "add_peer");
+  const auto merged = state.merge_peer_card(node(whom).store->card(), false);
+  if (!merged) report_.fail("merge_peer_card: " + merged.error().context);
+}
+
+inline std::optional<core::Peer> World::peer(std::size_t who, std::size_t whom) {
+  auto found = node(who).store->state().find_peer(node(whom).identity);
+  return found ? std::move(*found) : std::nullopt;
+}
+
+inline bool World::may_call(std::size_t who, std::size_t whom) {
+  if (who == whom || !node(whom).online) return false;
+  const auto known = peer(who, whom);
+  return known && !known->petname.empty() && !known->blocked;
+}
+
+inline void World::revive_killed() {
+  for (const auto& one : nodes_) {
+    if (!one->killed) continue;
+    one->revive();
+    ++totals_.kills;
+  }
+}
+
+inline std::uint64_t World::budget() {
+  if (!random_.one_in(4)) return UINT64_MAX;
+  return 1 + random_.below(random_.one_in(2) ? 6 : 30);
+}
+
+inline void World::send(std::size_t who) {
+  Node& from = node(who);
+  const std::size_t number = sent_.size();
+  const std::string subject = "m" + std::to_string(number);
+  core::Posting posting;
+  posting.policy = core::HeaderPolicy::kNone;
+  posting.notify = random_.one_in(8);
+  Sent sent{who, "", posting.notify, false, steps_, {}};
+  std::string to;
+  for (std::uint64_t i = 0, most = 1 + random_.below(random_.one_in(3) ? 5 : 1); i < most; ++i) {
+    const std::size_t whom = anybody();
+    const auto known = whom == who ? std::nullopt : peer(who, whom);
+    const bool possible = whom == who ? random_.one_in(4) : known && known->card;
+    if (!possible || sent.to.contains(whom)) continue;
+    sent.to[whom] = {};
+    const bool blind = random_.one_in(6) && !to.empty();
+    (blind ? posting.blind : posting.open).push_back(node(whom).identity);
+    if (blind) continue;
+    to += (to.empty() ? "" : ", ") + node(whom).address();
+    posting.fields.to.push_back({"", node(whom).address()});
+  }
+  if (posting.open.empty()) return;
+  const std::size_t size = random_.one_in(150) ? random_.below(3 << 20)
+                           : random_.one_in(6) ? random_.below(200'000)
+                                               : random_.below(3000);
+  posting.fields.from = {{"", from.address()}};
+  posting.fields.subject = subject;
+  posting.content = [&](const core::Sink& sink) {
+    const std::string text = "From: " + from.address() + "\nTo: " + to + "\nSubject: " + subject +
+                             "\n\n" + std::string(size, 'x') + "\n";
+    return sink(core::bytes_of(text));
+  };
+  const auto posted = core::post(*from.store, posting, from.now());
+  if (!posted) return report_.fail("post: " + posted.error().context);
+  sent.id = core::to_hex(posted->id);
+  for (const auto& entry : posted->entries)
+    if (const auto whom = index_of(entry.recipient)) sent.to[*whom].entry = entry.id;
+  say(fmt::format("{} sends {} of {} bytes to {}", from.name, subject, size, to));
+  totals_.letters += sent.to.size();
+  sent_.push_back(std::move(sent));
+}
+
+/// As a program looks after its store before it does anything else.
+inline void World::upkeep(std::size_t who) {
+  Node& one = node(who);
+  report_.must(one.store->upkeep(one.now()), one.name + " upkeep");
+  tidy(who);
+  core::ExpiryOptions options;
+  options.expire = one.expire;
+  options.notice.policy = core::HeaderPolicy::kNone;
+  options.notice.on_mail = [&one](const core::NewMail&) { (void)one.clocks(); };
+  report_.must(core::tend_queue(*one.store, options, one.now()), one.name + " tend_queue");
+  revive_killed();
+}
+
+inline void World::tidy(std::size_t who) {
+  Node& one = node(who);
+  const auto shelf = one.store->shelf();
+  if (!shelf) return report_.fail(one.name + " shelf: " + shelf.error().context);
+  if (*shelf == nullptr) return;
+  report_.must((*shelf)->tidy(one.now()), one.name + " tidy");
+  auto deposits = one.store->deposits();
+  if (!deposits) return report_.fail(one.name + " deposits: " + deposits.error().context);
+  auto records = (*deposits)->all();
+  if (!records) return report_.fail(one.name + " deposits: " + records.error().context);
+  for (const auto& record : *records) {
+    const auto entry = one.store->queue().load(record.entry);
+    if (!entry && entry.error().code == core::Code::kNotFound)
+      report_.must((*deposits)->forget(record.entry), "forget");
+  }
+  check_shelf(who);
+  check_deposits(who);
+}
+
+inline void World::deliver_to_self(std::size_t who) {
+  core::PostOffice office(*node(who).store, node(who).office_options());
+  report_.must(office.deliver_to_self(), "deliver_to_self");
+}
+
+inline void World::fetch(std::size_t who) {
+  if (!node(who).online) return;
+  upkeep(who);
+  deliver_to_self(who);
+  revive_killed();
+  say(fmt::format("{} fetches{}", node(who).name, node(who).kill_in > 0 ? ", to be killed" : ""));
+  Meeting meeting(report_, random_, totals_, nodes_);
+  std::set<std::size_t> called;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (!may_call(who, i) || random_.one_in(3)) continue;
+    meeting.add(who, i, budget());
+    called.insert(i);
+  }
+  meeting.run();
+  if (report_.broken.empty()) run_errands(who, called, true);
+  check_after(who);
+  for (const std::size_t i : called) check_after(i);
+}
+
+/// Several nodes that serve: conversations at once, in all directions.
+inline void World::gather() {
+  Meeting meeting(report_, random_, totals_, nodes_);
+  std::set<std::size_t> there;
+  std::string text;
+  for (std::uint64_t i = 0, pairs = 2 + random_.below(4); i < pairs; ++i) {
+    const std::size_t a = anybody();
+    const std::size_t b = anybody();
+    if (!node(a).online || !may_call(a, b)) continue;
+    meeting.add(a, b, budget());
+    text += fmt::format(" {}-{}", node(a).name, node(b).name);
+    there.insert({a, b});
+  }
+  say("conversations" + text);
+  meeting.run();
+  for (const std::size_t i : there) check_after(i);
+}
+
+inline core::Errand& World::errand_to(
+    std::size_t who, std::size_t relay, const core::Relay& place,
+    std::map<std::size_t, std::unique_ptr<core::Errand>>& errands) {
+  auto& errand = errands[relay];
+  if (errand) return *errand;
+  Node& one = node(who);
+  core::Errand::Options options;
+  options.clocks = [&one] { return one.clocks(); };
+  options.stamps.max_bits = one.max_bits;
+  options.notices.policy = core::HeaderPolicy::kNone;
+  errand = std::make_unique<core::Errand>(*one.store, std::move(options), place);
+  return *errand;
+}
+
+/// As the commands plan it: what lies at a relay is asked for, what lies nowhere is left.
+inline void World::plan(std::size_t who, const core::QueueEntry& entry,
+                        std::map<std::size_t, std::unique_ptr<core::Errand>>& errands) {
+  Node& one = node(who);
+  const auto known = one.store->state().find_peer(entry.recipient);
+  if (!known || !*known || !(*known)->card) return;
+  auto relays = core::relays_of(*(*known)->card);
+  std::erase_if(relays, [&one](const auto& relay) { return relay.identity == one.identity; });
+  auto deposits = one.store->make_deposits();
+  auto records = (*deposits)->of(entry.id);
+  auto claimed = one.store->queue().claim(entry.id);
+  if (relays.empty() || !claimed || !*claimed || !records) return;
+  const auto claim = std::make_shared<core::Claim>(std::move(**claimed));
+  const bool is_held = !records->empty();
+  for (auto& record : *records) {
+    const auto at = std::ranges::find(relays, record.relay, &core::Relay::identity);
+    const auto relay = index_of(record.relay);
+    if (at != relays.end() && relay)
+      errand_to(who, *relay, *at, errands).ask(claim, std::move(record));
+  }
+  if (is_held) return;
+  if (entry.size > core::kBlockSize) relays.resize(1);
+  for (const auto& relay : relays)
+    if (const auto index = index_of(relay.identity))
+      errand_to(who, *index, relay, errands).leave(claim);
+}
+
+inline void World::run_errands(std::size_t who, const std::set<std::size_t>& called, bool cuts) {
+  const auto entries = node(who).store->queue().list();
+  if (!entries) return report_.fail("queue: " + entries.error().context);
+  std::map<std::size_t, std::unique_ptr<core::Errand>> errands;
+  for (const auto& entry : *entries) {
+    const auto whom = index_of(entry.recipient);
+    if (whom && *whom != who && !called.contains(*whom)) plan(who, entry, errands);
+  }
+  Meeting meeting(report_, random_, totals_, nodes_);
+  std::set<std::size_t> there;
+  for (auto& [relay, errand] : errands) {
+    if (!node(relay).online) continue;
+    say(fmt::format("{} has an errand at {}", node(who).name, node(relay).name));
+    meeting.add(who, relay, cuts ? budget() : UINT64_MAX, std::move(errand));
+    there.insert(relay);
+    ++totals_.deposits;
+  }
+  errands.clear();  // those who are offline: their claims go back
+  meeting.run();
+  for (const std::size_t i : there) check_after(i);
+}
+
+inline void World::cancel(std::size_t who) {
+  for (std::size_t i = 0; i < sent_.size(); ++i) {
+    Sent& sent = sent_[i];
+    if (sent.sender != who || sent.vanished || !random_.one_in(3)) continue;
+    for (auto& [recipient, fate] : sent.to) {
+      const auto claim = node(who).store->queue().claim(fate.entry);
+      if (!claim) return report_.fail("claim: " + claim.error().context);
+      if (!*claim) continue;
+      report_.must(node(who).store->queue().finish(**claim, core::Ending::kCancelled,
+                                                   node(who).now().time),
+                   "cancel");
+      fate.cancelled = steps_;
+      say(fmt::format("{} cancels m{} to {}", node(who).name, i, node(recipient).name));
+    }
+  }
+}
+
+inline void World::change_relay(std::size_t who) {
+  const std::size_t other = anybody();
+  Node& one = node(who);
+  if (other == who) return;
+  const auto known = peer(who, other);
+  const std::uint64_t kind = random_.below(6);
+  if (kind < 3) {  // `other` holds for `one`, who says so on his card
+    core::RelayOwner owner;
+    owner.identity = one.identity;
+    owner.quota = random_.one_in(5) ? 20'000 : core::kRelayQuota;
+    owner.keep = random_.one_in(4) ? 2 * kDay : core::kRelayKeep;
+    owner.since = node(other).now().time;
+    if (kind > 0)
+      report_.must((*node(other).store->make_shelf())->allow(owner), "allow");
+    if (!known || !known->card || kind == 1) return;
+    say(fmt::format("{} names {} as a relay{}", one.name, node(other).name,
+                    kind == 0 ? "" : " that holds for him"));
+  } else if (kind == 3 && *one.store->shelf() != nullptr) {
+    say(fmt::format("{} holds nothing more for {}", one.name, node(other).name));
+    (void)(*one.store->shelf())->revoke(node(other).identity);  // perhaps nothing was held
+    return check_shelf(who);
+  }
+  if (kind > 4) return;
+  report_.must(one.store->change_record(
+                   [&](core::DeviceRecord& record) {
+                     std::erase_if(record.relays, [&](const auto& relay) {
+                       return relay.identity == node(other).identity;
+                     });
+                     if (kind > 2 || record.relays.size() > 2) return;
+                     const auto* newest = known->card->usable().front();
+                     record.relays.push_back(
+                         {node(other).identity, newest->transport, newest->endpoints});
+                   },
+                   one.now()),
+               "change_record");
+}
+
+inline void World::change_settings(std::size_t who) {
+  Node& one = node(who);
+  const std::size_t other = anybody();
+  switch (random_.below(6)) {
+    case 0: {
+      const std::uint64_t bits = random_.below(5);
+      say(fmt::format("{} asks for {} bits", one.name, bits));
+      return report_.must(one.store->change_record(
+                              [bits](core::DeviceRecord& record) { record.stamp_bits = bits; },
+                              one.now()),
+                          "stamp bits");
+    }
+    case 1:
+      one.max_bits = random_.one_in(3) ? 2 : 22;
+      return;
+    case 2: {
+      one.expire = random_.one_in(2) ? 30 * kDay : (1 + random_.below(5)) * kDay;
+      return say(fmt::format("{} gives up after {} days", one.name, one.expire / kDay));
+    }
+    case 3:
+      if (other == who || !node(other).stranger || peer(who, other)) return;
+      say(fmt::format("{} befriends {}", one.name, node(other).name));
+      return meets(who, other);
+    default: {
+      const auto known = peer(who, other);
+      if (!known || known->petname.empty()) return;
+      const bool block = !known->blocked && random_.one_in(2);
+      say(fmt::format("{} {} {}", one.name, block ? "blocks" : "unblocks", node(other).name));
+      return report_.must(one.store->state().set_blocked(node(other).identity, block), "block");
+    }
+  }
+}
+
+inline void World::change_clock(std::size_t who) {
+  Node& one = node(who);
+  if (one.skew != 0) {
+    one.skew = 0;
+    return say(one.name + "'s clock is right again");
+  }
+  if (!random_.one_in(3)) return;
+  const auto days = static_cast<std::int64_t>(1 + random_.below(random_.one_in(3) ? 60 : 5));
+  one.skew = days * static_cast<std::int64_t>(kDay) * (random_.one_in(2) ? 1 : -1);
+  ++totals_.jumps;
+  say(fmt::format("{}'s clock jumps {} days", one.name, one.skew / static_cast<std::int64_t>(kDay)));
+}
+
+inline void World::change_disk(std::size_t who) {
+  Node& one = node(who);
+  const std::uint64_t kind = random_.below(20);
+  if (kind < 9) {
+    one.kill_in = static_cast<int>(1 + random_.below(12));
+    return say(one.name + " will be killed");
+  }
+  if (kind < 13) {
+    one.revive();
+    ++totals_.kills;
+    if (random_.one_in(2)) one.reboot();
+    return say(one.name + " is killed and starts again");
+  }
+  if (kind < 18) {
+    one.back_up();
+    backed_up_[who] = steps_;
+    return say(one.name + " is backed up");
+  }
+  if (!one.has_backup) return;
+  check_mail(who);
+  one.restore();
+  restored_.insert(who);
+  ++totals_.restores;
+  say(fmt::format("{} is restored from step {}", one.name, backed_up_[who]));
+  for (Sent& sent : sent_) {
+    if (sent.sender != who) continue;
+    sent.vanished = sent.vanished || sent.step > backed_up_[who];
+    for (auto& [recipient, fate] : sent.to) {
+      fate.ending.reset();
+      if (fate.cancelled > backed_up_[who]) fate.cancelled = 0;
+    }
+  }
+}
+
+inline void World::step() {
+  ++steps_;
+  const std::size_t who = anybody();
+  const std::uint64_t chance = random_.below(100);
+  if (chance < 28) {
+    send(who);
+  } else if (chance < 56) {
+    fetch(who);
+  } else if (chance < 70) {
+    gather();
+  } else if (chance < 80) {
+    node(who).online = !node(who).online;
+    say(node(who).name + (node(who).online ? " is online" : " is offline"));
+  } else if (chance < 85) {
+    say(node(who).name + " looks after its store");
+    upkeep(who);
+    check_after(who);
+  } else if (chance < 87) {
+    cancel(who);
+  } else if (chance < 91) {
+    change_relay(who);
+  } else if (chance < 94) {
+    change_settings(who);
+  } else if (chance < 97) {
+    change_clock(who);
+  } else {
+    change_disk(who);
+  }
+}
+
+inline void World::live(std::uint64_t days) {
+  const std::uint64_t end = report_.time + days * kDay;
+  while (report_.time < end && report_.broken.empty()) {
+    step();
+    report_.time += random_.one_in(2) ? random_.below(600) : random_.below(16 * kHour);
+  }
+  totals_.days += days;
+  ++totals_.seeds;
+}
+
+}  // namespace p2pmail::net::model
+
+#include "tests/net/model_checks.h"
