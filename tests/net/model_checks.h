@@ -2,7 +2,6 @@
 // model_world.h.
 #pragma once
 
-#include "core/receipt.h"
 #include "tests/net/model_world.h"
 
 namespace p2pmail::net::model {
@@ -199,7 +198,7 @@ inline void World::come_to_rest() {
       if (!keep_blocks_ && peer(i, j))
         report_.must(one.store->state().set_blocked(node(j).identity, false), "unblock");
   }
-  for (int round = 0; round < 4 && report_.broken.empty(); ++round) {
+  for (int round = 0; round < 3 && report_.broken.empty(); ++round) {
     report_.time += 3 * kHour;
     everybody_calls_everybody();
   }
@@ -208,7 +207,7 @@ inline void World::come_to_rest() {
   for (int round = 0; round < 80 && report_.broken.empty(); ++round) {
     report_.time += round % 2 == 0 ? 3 * kDay : 2 * kHour;
     for (std::size_t i = 0; i < nodes_.size(); ++i) upkeep(i);
-    if (round % 20 == 19) everybody_calls_everybody();
+    if (round % 40 == 39) everybody_calls_everybody();
   }
   for (std::size_t i = 0; i < nodes_.size() && report_.broken.empty(); ++i) {
     node(i).revive();  // opening the store removes what nobody owns

@@ -27,7 +27,7 @@ class Random {
 
 struct Totals {
   std::uint64_t seeds = 0, days = 0, conversations = 0, cuts = 0, messages = 0, letters = 0;
-  std::uint64_t kills = 0, jumps = 0, restores = 0, deposits = 0;
+  std::uint64_t kills = 0, jumps = 0, restores = 0, errands = 0, left = 0;
   std::uint64_t delivered = 0, expired = 0, failed = 0, cancelled = 0, notices = 0;
 };
 
@@ -158,6 +158,11 @@ inline void Meeting::cut(Link& link) {
     if (side.session && !side.session->done()) {
       ++totals_.cuts;
       side.session->lost(why);
+    }
+    while (link.errand && side.session && &side == &link.sides[0]) {
+      const auto event = side.session->next_event();
+      if (!event) break;
+      totals_.left += event->kind == Event::Kind::kDelivered ? 1 : 0;
     }
     side.session.reset();
     side.coming.clear();

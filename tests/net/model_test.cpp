@@ -31,9 +31,9 @@ void say_totals(const Totals& all) {
   std::cout << fmt::format(
       "model: {} seeds, {} days, {} conversations ({} sides cut), {} messages, {} letters; "
       "{} delivered, {} expired, {} failed, {} cancelled, {} notices; "
-      "{} errands, {} kills, {} clock jumps, {} restores\n",
+      "{} errands with {} letters left at relays, {} kills, {} clock jumps, {} restores\n",
       all.seeds, all.days, all.conversations, all.cuts, all.messages, all.letters, all.delivered,
-      all.expired, all.failed, all.cancelled, all.notices, all.deposits, all.kills, all.jumps,
+      all.expired, all.failed, all.cancelled, all.notices, all.errands, all.left, all.kills, all.jumps,
       all.restores);
 }
 

@@ -65,6 +65,9 @@ class World {
                           std::map<std::size_t, std::unique_ptr<core::Errand>>& errands);
   void cancel(std::size_t who);
   void change_relay(std::size_t who);
+  void use_relay(std::size_t who, std::size_t relay, bool is_allowed);
+  void leave_relay(std::size_t who, std::size_t relay);
+  void ask_for_stamps(std::size_t who, std::uint64_t bits);
   void change_settings(std::size_t who);
   void change_clock(std::size_t who);
   void change_disk(std::size_t who);
@@ -110,12 +113,16 @@ inline std::string World::last_steps() const {
 }
 
 inline World::World(std::uint64_t seed, Totals& totals) : random_(seed), totals_(totals) {
-  const std::size_t people = 3 + random_.below(8);
+  const std::size_t people = 3 + std::min(random_.below(8), random_.below(8));
   for (std::size_t i = 0; i < people; ++i)
     add_person("n" + std::to_string(i), people > 3 && i + 1 == people);
   for (std::size_t i = 0; i < people; ++i)
     for (std::size_t j = 0; j < people; ++j)
       if (i != j && !node(j).stranger) meets(i, j);
+  for (std::size_t i = 1; i < people; ++i) {
+    if (random_.below(3) > 0) use_relay(i, random_.below(std::min<std::size_t>(i, 2)), true);
+    if (random_.one_in(3)) ask_for_stamps(i, random_.below(5));
+  }
   keep_blocks_ = random_.one_in(2);
 }
 
@@ -330,7 +337,7 @@ inline void World::run_errands(std::size_t who, const std::set<std::size_t>& cal
     say(fmt::format("{} has an errand at {}", node(who).name, node(relay).name));
     meeting.add(who, relay, cuts ? budget() : UINT64_MAX, std::move(errand));
     there.insert(relay);
-    ++totals_.deposits;
+    ++totals_.errands;
   }
   errands.clear();  // those who are offline: their claims go back
   meeting.run();
@@ -354,55 +361,76 @@ inline void World::cancel(std::size_t who) {
   }
 }
 
-inline void World::change_relay(std::size_t who) {
-  const std::size_t other = anybody();
+/// `relay` holds for `who`, or only ought to, and his card says so.
+inline void World::use_relay(std::size_t who, std::size_t relay, bool is_allowed) {
   Node& one = node(who);
-  if (other == who) return;
-  const auto known = peer(who, other);
-  const std::uint64_t kind = random_.below(6);
-  if (kind < 3) {  // `other` holds for `one`, who says so on his card
+  const auto known = peer(who, relay);
+  if (!known || !known->card) return;
+  if (is_allowed) {
     core::RelayOwner owner;
     owner.identity = one.identity;
     owner.quota = random_.one_in(5) ? 20'000 : core::kRelayQuota;
     owner.keep = random_.one_in(4) ? 2 * kDay : core::kRelayKeep;
-    owner.since = node(other).now().time;
-    if (kind > 0)
-      report_.must((*node(other).store->make_shelf())->allow(owner), "allow");
-    if (!known || !known->card || kind == 1) return;
-    say(fmt::format("{} names {} as a relay{}", one.name, node(other).name,
-                    kind == 0 ? "" : " that holds for him"));
-  } else if (kind == 3 && *one.store->shelf() != nullptr) {
-    say(fmt::format("{} holds nothing more for {}", one.name, node(other).name));
-    (void)(*one.store->shelf())->revoke(node(other).identity);  // perhaps nothing was held
-    return check_shelf(who);
+    owner.since = node(relay).now().time;
+    report_.must((*node(relay).store->make_shelf())->allow(owner), "allow");
   }
-  if (kind > 4) return;
-  report_.must(one.store->change_record(
-                   [&](core::DeviceRecord& record) {
-                     std::erase_if(record.relays, [&](const auto& relay) {
-                       return relay.identity == node(other).identity;
-                     });
-                     if (kind > 2 || record.relays.size() > 2) return;
-                     const auto* newest = known->card->usable().front();
-                     record.relays.push_back(
-                         {node(other).identity, newest->transport, newest->endpoints});
-                   },
-                   one.now()),
-               "change_record");
+  say(fmt::format("{} names {} as a relay{}", one.name, node(relay).name,
+                  is_allowed ? "" : " without asking"));
+  const auto change = [&](core::DeviceRecord& record) {
+    const auto same = [&](const auto& one_of) { return one_of.identity == node(relay).identity; };
+    if (record.relays.size() > 2 || std::ranges::any_of(record.relays, same)) return;
+    const auto* newest = known->card->usable().front();
+    record.relays.push_back({node(relay).identity, newest->transport, newest->endpoints});
+  };
+  report_.must(one.store->change_record(change, one.now()), "use a relay");
+}
+
+inline void World::leave_relay(std::size_t who, std::size_t relay) {
+  const auto change = [&](core::DeviceRecord& record) {
+    std::erase_if(record.relays, [&](const auto& one_of) {
+      return one_of.identity == node(relay).identity;
+    });
+  };
+  say(fmt::format("{} leaves the relay {}", node(who).name, node(relay).name));
+  report_.must(node(who).store->change_record(change, node(who).now()), "leave a relay");
+}
+
+inline void World::change_relay(std::size_t who) {
+  const std::size_t other = anybody();
+  if (other == who) return;
+  switch (random_.below(6)) {
+    case 0:
+      return use_relay(who, other, false);
+    case 1:
+    case 2:
+    case 3:
+      return use_relay(who, other, true);
+    case 4:
+      return leave_relay(who, other);
+    default: {
+      const auto shelf = node(who).store->shelf();
+      if (!shelf || *shelf == nullptr) return;
+      say(fmt::format("{} holds nothing more for {}", node(who).name, node(other).name));
+      (void)(*shelf)->revoke(node(other).identity);  // perhaps nothing was held
+      return check_shelf(who);
+    }
+  }
+}
+
+inline void World::ask_for_stamps(std::size_t who, std::uint64_t bits) {
+  say(fmt::format("{} asks for {} bits", node(who).name, bits));
+  report_.must(node(who).store->change_record(
+                   [bits](core::DeviceRecord& record) { record.stamp_bits = bits; },
+                   node(who).now()),
+               "stamp bits");
 }
 
 inline void World::change_settings(std::size_t who) {
   Node& one = node(who);
   const std::size_t other = anybody();
   switch (random_.below(6)) {
-    case 0: {
-      const std::uint64_t bits = random_.below(5);
-      say(fmt::format("{} asks for {} bits", one.name, bits));
-      return report_.must(one.store->change_record(
-                              [bits](core::DeviceRecord& record) { record.stamp_bits = bits; },
-                              one.now()),
-                          "stamp bits");
-    }
+    case 0:
+      return ask_for_stamps(who, random_.below(5));
     case 1:
       one.max_bits = random_.one_in(3) ? 2 : 22;
       return;
@@ -505,7 +533,7 @@ inline void World::live(std::uint64_t days) {
   const std::uint64_t end = report_.time + days * kDay;
   while (report_.time < end && report_.broken.empty()) {
     step();
-    report_.time += random_.one_in(2) ? random_.below(600) : random_.below(16 * kHour);
+    report_.time += random_.one_in(2) ? random_.below(600) : random_.below(36 * kHour);
   }
   totals_.days += days;
   ++totals_.seeds;
