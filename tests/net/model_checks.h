@@ -1,5 +1,4 @@
-// The promises that the model test looks after: the part of the World that judges. Included by
-// model_world.h.
+// The promises that the model test looks after: the part of the World that judges.
 #pragma once
 
 #include "tests/net/model_world.h"
@@ -156,7 +155,7 @@ inline void World::everybody_calls_everybody() {
   for (std::size_t i = 0; i < nodes_.size() && report_.broken.empty(); ++i) {
     upkeep(i);
     deliver_to_self(i);
-    Meeting meeting(report_, random_, totals_, nodes_);
+    Meeting meeting = make_meeting();
     std::set<std::size_t> called;
     for (std::size_t j = 0; j < nodes_.size(); ++j) {
       if (!may_call(i, j)) continue;

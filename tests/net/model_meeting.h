@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,8 +34,14 @@ struct Totals {
 
 class Meeting {
  public:
-  Meeting(Report& report, Random& random, Totals& totals, std::vector<std::unique_ptr<Node>>& nodes)
-      : report_(report), random_(random), totals_(totals), nodes_(nodes) {}
+  /// `meanwhile` is what other processes do between the messages.
+  Meeting(Report& report, Random& random, Totals& totals, std::vector<std::unique_ptr<Node>>& nodes,
+          std::function<void()> meanwhile)
+      : report_(report),
+        random_(random),
+        totals_(totals),
+        nodes_(nodes),
+        meanwhile_(std::move(meanwhile)) {}
 
   /// `dialer` calls `listener`; with an errand he does not say who he is. Cut after `budget` messages.
   void add(std::size_t dialer, std::size_t listener, std::uint64_t budget,
@@ -60,11 +67,13 @@ class Meeting {
   void settle(Link& link);
   void cut(Link& link);
   void kill(std::size_t node);
+  void kill_who_is_due();
 
   Report& report_;
   Random& random_;
   Totals& totals_;
   std::vector<std::unique_ptr<Node>>& nodes_;
+  std::function<void()> meanwhile_;
   std::map<std::size_t, std::unique_ptr<core::PostOffice>> offices_;
   std::vector<std::unique_ptr<Link>> links_;
 };
@@ -182,17 +191,33 @@ inline void Meeting::kill(std::size_t node) {
   ++totals_.kills;
 }
 
+/// Also those whose clock was asked for while they heard of a link that was cut.
+inline void Meeting::kill_who_is_due() {
+  for (bool again = true; again;) {
+    again = false;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      if (!nodes_[i]->killed) continue;
+      kill(i);
+      again = true;
+    }
+  }
+}
+
 inline void Meeting::run() {
   for (bool open = true; open && report_.broken.empty();) {
     open = false;
     for (const auto& link : links_) {
       if (link->ended) continue;
       open = true;
+      if (random_.one_in(60)) meanwhile_();
+      kill_who_is_due();
+      if (link->ended) continue;
       link->idle = step(*link) ? 0 : link->idle + 1;
       if (!link->ended && link->idle > 12) settle(*link);
     }
   }
   for (const auto& link : links_) cut(*link);
+  kill_who_is_due();
   links_.clear();
   offices_.clear();
 }

@@ -105,6 +105,13 @@ class Node {
   }
   [[nodiscard]] std::string address() const { return core::Address{name, "", identity}.text(); }
   [[nodiscard]] core::PostOffice::Options office_options();
+  /// Another process opens the same store.
+  [[nodiscard]] std::unique_ptr<core::Store> open_beside() {
+    auto opened = core::Store::open(paths_, now());
+    if (opened) return std::move(*opened);
+    report_.fail(name + " does not open twice: " + opened.error().context);
+    return nullptr;
+  }
 
   void open() {
     auto opened = core::Store::open(paths_, now());

@@ -11,7 +11,8 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "tests/net/model_world.h"
+#include "tests/net/model_checks.h"
+#include "tests/net/model_steps.h"
 
 namespace p2pmail::net::model {
 namespace {
