@@ -186,6 +186,7 @@ inline void World::check_nothing_left(std::size_t who) {
 inline void World::come_to_rest() {
   if (!report_.broken.empty()) return;
   say("rest");
+  is_resting_ = true;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     Node& one = node(i);
     one.online = true;

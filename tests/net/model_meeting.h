@@ -209,6 +209,7 @@ inline void Meeting::run() {
     for (const auto& link : links_) {
       if (link->ended) continue;
       open = true;
+      kill_who_is_due();
       if (random_.one_in(60)) meanwhile_();
       kill_who_is_due();
       if (link->ended) continue;

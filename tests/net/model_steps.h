@@ -5,7 +5,7 @@
 
 namespace p2pmail::net::model {
 
-inline void World::send(std::size_t who) {
+inline void World::send(std::size_t who, core::Store& store) {
   Node& from = node(who);
   const std::size_t number = sent_.size();
   const std::string subject = "m" + std::to_string(number);
@@ -37,7 +37,7 @@ inline void World::send(std::size_t who) {
                              "\n\n" + std::string(size, 'x') + "\n";
     return sink(core::bytes_of(text));
   };
-  const auto posted = core::post(*from.store, posting, from.now());
+  const auto posted = core::post(store, posting, from.now());
   if (!posted) return report_.fail("post: " + posted.error().context);
   sent.id = core::to_hex(posted->id);
   for (const auto& entry : posted->entries)
@@ -85,9 +85,17 @@ inline void World::upkeep(std::size_t who) {
 
 /// Another process of the same person, while this one talks.
 inline void World::meanwhile() {
-  Node& one = node(anybody());
-  const auto beside = one.open_beside();
-  if (beside) upkeep(one, *beside, [] {});
+  const std::size_t who = anybody();
+  const auto beside = node(who).open_beside();
+  if (!beside) return;
+  switch (is_resting_ ? 3 : random_.below(4)) {
+    case 0:
+      return send(who, *beside);
+    case 1:
+      return cancel(who, *beside);
+    default:
+      return upkeep(node(who), *beside, [] {});
+  }
 }
 
 inline Meeting World::make_meeting() {
@@ -199,17 +207,16 @@ inline void World::run_errands(std::size_t who, const std::set<std::size_t>& cal
   for (const std::size_t i : there) check_after(i);
 }
 
-inline void World::cancel(std::size_t who) {
+inline void World::cancel(std::size_t who, core::Store& store) {
   for (std::size_t i = 0; i < sent_.size(); ++i) {
     Sent& sent = sent_[i];
     if (sent.sender != who || sent.vanished || !random_.one_in(3)) continue;
     for (auto& [recipient, fate] : sent.to) {
-      const auto claim = node(who).store->queue().claim(fate.entry);
+      const auto claim = store.queue().claim(fate.entry);
       if (!claim) return report_.fail("claim: " + claim.error().context);
       if (!*claim) continue;
-      report_.must(node(who).store->queue().finish(**claim, core::Ending::kCancelled,
-                                                   node(who).now().time),
-                   "cancel");
+      report_.must(
+          store.queue().finish(**claim, core::Ending::kCancelled, node(who).now().time), "cancel");
       fate.cancelled = steps_;
       say(fmt::format("{} cancels m{} to {}", node(who).name, i, node(recipient).name));
     }
@@ -359,7 +366,7 @@ inline void World::step() {
   const std::size_t who = anybody();
   const std::uint64_t chance = random_.below(100);
   if (chance < 28) {
-    send(who);
+    send(who, *node(who).store);
   } else if (chance < 56) {
     fetch(who);
   } else if (chance < 70) {
@@ -372,7 +379,7 @@ inline void World::step() {
     upkeep(who);
     check_after(who);
   } else if (chance < 87) {
-    cancel(who);
+    cancel(who, *node(who).store);
   } else if (chance < 91) {
     change_relay(who);
   } else if (chance < 94) {

@@ -52,7 +52,7 @@ class World {
 
   // Steps.
   void step();
-  void send(std::size_t who);
+  void send(std::size_t who, core::Store& store);
   void fetch(std::size_t who);
   void gather();
   void upkeep(std::size_t who);
@@ -66,7 +66,7 @@ class World {
             std::map<std::size_t, std::unique_ptr<core::Errand>>& errands);
   core::Errand& errand_to(std::size_t who, std::size_t relay, const core::Relay& place,
                           std::map<std::size_t, std::unique_ptr<core::Errand>>& errands);
-  void cancel(std::size_t who);
+  void cancel(std::size_t who, core::Store& store);
   void change_relay(std::size_t who);
   void use_relay(std::size_t who, std::size_t relay, bool is_allowed);
   void leave_relay(std::size_t who, std::size_t relay);
@@ -101,6 +101,7 @@ class World {
   std::uint64_t steps_ = 0;
   std::deque<std::string> log_;
   bool keep_blocks_ = false;
+  bool is_resting_ = false;
 };
 
 inline void World::say(const std::string& what) {
