@@ -67,6 +67,13 @@ inline void World::check_shelf(std::size_t who) {
   if (!shelf || *shelf == nullptr) return;
   const auto owners = (*shelf)->owners();
   if (!owners) return report_.fail("owners: " + owners.error().context);
+  for (const auto& owner : *owners) {
+    auto& most = node(who).quotas[owner.identity];
+    if (owner.used > most)
+      report_.fail(fmt::format("{} holds {} bytes for somebody, who may have {}", node(who).name,
+                               owner.used, most));
+    most = std::max(owner.used, owner.quota);  // what is there stays when the quota shrinks
+  }
   std::set<std::string> roots;
   for (const auto& other : nodes_) {
     const auto waiting = (*shelf)->waiting(other->identity, {}, 100'000);
@@ -98,6 +105,23 @@ inline void World::check_deposits(std::size_t who) {
   for (const auto& record : *records)
     if (!fs::exists(node(who).store->queue().directory() / (record.entry + ".entry")))
       report_.fail(node(who).name + " has a deposit of a letter that is gone");
+}
+
+/// What was left at a relay just now is there.
+inline void World::check_held(std::size_t who, std::size_t relay) {
+  const auto deposits = node(who).store->deposits();
+  const auto shelf = node(relay).store->shelf();
+  if (!deposits || *deposits == nullptr || !shelf || *shelf == nullptr) return;
+  const auto records = (*deposits)->all();
+  if (!records) return report_.fail("deposits: " + records.error().context);
+  for (const auto& record : *records) {
+    if (record.relay != node(relay).identity || record.since != node(who).now().time) continue;
+    const auto handle = core::handle_of(core::handle_secret_of(record.relay_key).view());
+    const auto until = (*shelf)->until_of(handle);
+    if (!until || !*until)
+      report_.fail(fmt::format("{} does not hold what {} has left there", node(relay).name,
+                               node(who).name));
+  }
 }
 
 /// Exactly one for each letter that has expired, failed, or was to be told of; no others.

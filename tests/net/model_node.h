@@ -172,6 +172,7 @@ class Node {
   std::map<std::string, Mail> mail;         // by the file's unique name: what is there
   std::map<std::string, NoticeOf> notices;  // the same of notices
   std::set<std::string> ever;               // subjects that have been there
+  std::map<core::IdentityKey, std::uint64_t> quotas;  // bytes on our shelf that may be his
 
  private:
   [[nodiscard]] fs::path image() const { return paths_.root.string() + ".image"; }

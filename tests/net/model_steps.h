@@ -204,7 +204,10 @@ inline void World::run_errands(std::size_t who, const std::set<std::size_t>& cal
   }
   errands.clear();  // those who are offline: their claims go back
   meeting.run();
-  for (const std::size_t i : there) check_after(i);
+  for (const std::size_t i : there) {
+    check_after(i);
+    check_held(who, i);
+  }
 }
 
 inline void World::cancel(std::size_t who, core::Store& store) {
@@ -235,6 +238,8 @@ inline void World::use_relay(std::size_t who, std::size_t relay, bool is_allowed
     owner.keep = random_.one_in(4) ? 2 * kDay : core::kRelayKeep;
     owner.since = node(relay).now().time;
     report_.must((*node(relay).store->make_shelf())->allow(owner), "allow");
+    auto& most = node(relay).quotas[one.identity];
+    most = std::max(most, owner.quota);
   }
   say(fmt::format("{} names {} as a relay{}", one.name, node(relay).name,
                   is_allowed ? "" : " without asking"));

@@ -84,6 +84,7 @@ class World {
   void check_shelf(std::size_t who);
   void check_deposits(std::size_t who);
   void check_notices(std::size_t who);
+  void check_held(std::size_t who, std::size_t relay);
   void check_all_delivered();
   void check_nothing_left(std::size_t who);
   void everybody_calls_everybody();
