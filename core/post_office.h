@@ -93,6 +93,8 @@ class PostOffice : public Mailbox {
   /// Refused lately, left alone by outgoing() for kRefusalRest, so that one conversation does not
   /// offer a letter again and again. A link that broke is no refusal.
   std::map<std::string, std::chrono::steady_clock::time_point> refused_;
+  /// Bytes on their way to the shelf, by owner: they count towards his quota.
+  std::map<IdentityKey, std::uint64_t> coming_;
 };
 
 }  // namespace p2pmail::core

@@ -77,8 +77,10 @@ class PostOffice::Held : public OutgoingLetter {
 /// A letter that comes for somebody else, into a file on the shelf (relay).
 class PostOffice::HeldFile : public IncomingLetter {
  public:
-  HeldFile(Shelf& shelf, HeldLetter letter, Room::Place place)
-      : shelf_(shelf), letter_(std::move(letter)), place_(std::move(place)) {}
+  HeldFile(PostOffice& office, Shelf& shelf, HeldLetter letter, Room::Place place)
+      : office_(office), shelf_(shelf), letter_(std::move(letter)), place_(std::move(place)) {
+    office_.coming_[letter_.owner] += bytes();
+  }
   ~HeldFile() override;
 
   Status write(std::uint64_t index, ByteView block) override;
@@ -89,6 +91,10 @@ class PostOffice::HeldFile : public IncomingLetter {
 
  private:
   [[nodiscard]] Status open();
+  [[nodiscard]] std::uint64_t bytes() const {
+    return letter_.deposit.size + letter_.envelope.size();
+  }
+  PostOffice& office_;
   Shelf& shelf_;
   HeldLetter letter_;
   Room::Place place_;

@@ -17,6 +17,8 @@ const Error kNotHeld{Code::kRefused, "no letters are held here for this recipien
 
 PostOffice::HeldFile::~HeldFile() {
   if (!path_.empty()) (void)unlink(path_.c_str());
+  const auto coming = office_.coming_.find(letter_.owner);
+  if ((coming->second -= bytes()) == 0) office_.coming_.erase(coming);
 }
 
 Status PostOffice::HeldFile::open() {
@@ -116,7 +118,9 @@ Result<Considered> PostOffice::hold(const Deposit& deposit,
   const auto before = shelf.until_of(deposit.handle);
   if (!before) return before.error();
   if (*before) return Considered(StoredAlready{encode_held(**before)});
-  if ((*owner)->used + deposit.size + envelope.size() > (*owner)->quota)
+  const auto coming = coming_.find((*owner)->identity);
+  const std::uint64_t taken = (*owner)->used + (coming == coming_.end() ? 0 : coming->second);
+  if (taken + deposit.size + envelope.size() > (*owner)->quota)
     return Error{Code::kQuota, "the recipient's quota on this relay is used up"};
   if ((*owner)->rows >= kMaxHeld)
     return Error{Code::kQuota, "too many letters for the recipient are on this relay"};
@@ -136,7 +140,7 @@ Result<Considered> PostOffice::hold(const Deposit& deposit,
   TakeIt take;
   take.root = deposit.root;
   take.size = deposit.size;
-  take.letter = std::make_unique<HeldFile>(shelf, std::move(letter), std::move(*place));
+  take.letter = std::make_unique<HeldFile>(*this, shelf, std::move(letter), std::move(*place));
   return Considered(std::move(take));
 }
 
