@@ -377,7 +377,7 @@ inline void World::step() {
   } else if (chance < 70) {
     gather();
   } else if (chance < 80) {
-    node(who).online = !node(who).online;
+    node(who).online = !node(who).online || random_.one_in(2);
     say(node(who).name + (node(who).online ? " is online" : " is offline"));
   } else if (chance < 85) {
     say(node(who).name + " looks after its store");
