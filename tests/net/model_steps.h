@@ -345,7 +345,7 @@ inline void World::change_disk(std::size_t who) {
     if (random_.one_in(2)) one.reboot();
     return say(one.name + " is killed and starts again");
   }
-  if (kind < 18) {
+  if (kind < 17) {
     one.back_up();
     backed_up_[who] = steps_;
     return say(one.name + " is backed up");
