@@ -93,7 +93,7 @@ class PostOffice : public Mailbox {
   Room room_;
   std::set<std::string> delivered_;
   std::set<std::pair<Digest, DeviceKey>> out_;       // held letters that are being offered
-  std::map<IdentityKey, std::uint64_t> coming_;      // bytes on their way to the shelf, by owner
+  std::map<IdentityKey, std::uint64_t> coming_;      // bytes on their way, by owner: for his quota
   /// Refused lately, left alone by outgoing() for kRefusalRest, so that one conversation does not
   /// offer a letter again and again. A link that broke is no refusal.
   std::map<std::string, std::chrono::steady_clock::time_point> refused_;

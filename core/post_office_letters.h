@@ -82,7 +82,7 @@ class PostOffice::HeldFile : public IncomingLetter {
  public:
   HeldFile(PostOffice& office, Shelf& shelf, HeldLetter letter, Room::Place place)
       : office_(office), shelf_(shelf), letter_(std::move(letter)), place_(std::move(place)) {
-    office_.coming_[letter_.owner] += letter_.deposit.size;
+    office_.coming_[letter_.owner] += bytes();
   }
   ~HeldFile() override;
 
@@ -94,6 +94,9 @@ class PostOffice::HeldFile : public IncomingLetter {
 
  private:
   [[nodiscard]] Status open();
+  [[nodiscard]] std::uint64_t bytes() const {
+    return letter_.deposit.size + letter_.envelope.size();
+  }
   PostOffice& office_;
   Shelf& shelf_;
   HeldLetter letter_;

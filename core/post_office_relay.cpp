@@ -17,8 +17,9 @@ const Error kQuotaUsedUp{Code::kQuota, "the recipient's quota on this relay is u
 }  // namespace
 
 PostOffice::HeldFile::~HeldFile() {
-  office_.coming_[letter_.owner] -= letter_.deposit.size;
   if (!path_.empty()) (void)unlink(path_.c_str());
+  const auto coming = office_.coming_.find(letter_.owner);
+  if ((coming->second -= bytes()) == 0) office_.coming_.erase(coming);
 }
 
 Status PostOffice::HeldFile::open() {

@@ -297,6 +297,35 @@ TEST_F(RelayTest, TheQuotaIsABound) {
   EXPECT_EQ(collect(), 0U);
 }
 
+TEST_F(RelayTest, TheQuotaIsABoundForLettersOnTheirWayToo) {
+  allow(12'000);
+  queue_a_letter();
+  const auto shared = claim();
+  Errand one = errand();
+  Errand two = errand();
+  one.leave(shared);
+  two.leave(shared);
+  PostOffice carols = carol_.office();
+  const auto offer = [&carols](OutgoingLetter& letter) {
+    return carols.consider(Caller{}, *letter.envelope(), *letter.admission());
+  };
+  auto first_letter = one.outgoing(carol_.caller(), 1);
+  auto second_letter = two.outgoing(carol_.caller(), 1);
+  {
+    const auto first = offer(*first_letter[0]);
+    ASSERT_TRUE(first) << first.error().context;
+    EXPECT_LT(first_letter[0]->size() * 2, 12'000U);
+    const auto second = offer(*second_letter[0]);
+    EXPECT_TRUE(second);
+    // A third would be too much, as long as the first two are coming.
+    allow(first_letter[0]->size() * 2);
+    const auto third = offer(*second_letter[0]);
+    ASSERT_FALSE(third);
+    EXPECT_EQ(third.error().code, Code::kQuota);
+  }
+  EXPECT_TRUE(offer(*second_letter[0]));  // given up: its place is free again
+}
+
 TEST_F(RelayTest, RevokedMeanwhileIsTakenFromNobody) {
   queue_a_letter();
   Errand to_carol = errand();
