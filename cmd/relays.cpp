@@ -53,10 +53,13 @@ Status RelayRound::add(Env& env, const core::QueueEntry& entry) {
   if (!claimed) return claimed.error();
   if (!*claimed) return {};
   const auto claim = std::make_shared<core::Claim>(std::move(**claimed));
-  const bool is_held = !records->empty();
+  // What lies with a relay that he has left may never be collected.
+  bool is_held = false;
   for (auto& record : *records) {
     const auto at = std::ranges::find(relays, record.relay, &core::Relay::identity);
-    if (at != relays.end()) errand_to(env, *at).ask(claim, std::move(record));
+    if (at == relays.end()) continue;
+    is_held = true;
+    errand_to(env, *at).ask(claim, std::move(record));
   }
   if (is_held) return {};
   // After failures the next one has its turn.
