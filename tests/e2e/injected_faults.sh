@@ -27,7 +27,7 @@ trial readers.py "--seconds 5"
 trial clocks.py "--rounds 3"
 [ -z "$without_shim" ] || skip "$without_shim"
 # A power cut that takes everything back has to be found out, or all of this finds nothing.
-for case in queue:alice:power:end push:bob:power:end; do
+for case in queue:alice:power:end push:bob:power:end leave:carol:power:end; do
   set +e
   python3 -B "$faults/sweep.py" --lying-disk --only $case >lying.out 2>&1
   got=$?

@@ -93,12 +93,35 @@ stop "$pid"
 as alice fetch
 queue_is_empty alice || die "$(as alice queue)"
 
+# A relay that the recipient has left, and that is gone: the letter is left at his new one.
+echo 'for another relay' | as alice send -s Moved bob
+as alice queue --json | grep -q '"state":"relayed"' || die "$(as alice queue --json)"
+stop "$carol"
+person erin
+node erin
+erin=$pid
+befriend bob erin
+as erin relay allow bob
+as bob relay leave carol
+as bob relay use erin
+as bob card -o bob.card
+as alice peers add bob bob.card >/dev/null
+as alice fetch
+as erin relay ls --json | grep -q '"letters":1' || die "not left at the new relay: $(as alice queue)"
+as bob fetch
+[ "$(count_mail bob .)" = 5 ] || die "bob has $(count_mail bob .) messages"
+as alice fetch
+queue_is_empty alice || die "$(as alice queue)"
+node carol
+carol=$pid
+as bob relay leave erin
+stop "$erin"
+
 # Bad words.
 expect 67 as carol relay allow nobody
 expect 64 as carol relay allow bob --keep 5s
 expect 66 as carol relay revoke alice
 expect 66 as bob relay leave dave
 expect 69 as bob relay use dave
-as bob relay leave carol
 [ -z "$(as bob relay ls)" ] || die "$(as bob relay ls)"
 stop "$carol"

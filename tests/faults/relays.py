@@ -91,6 +91,7 @@ class Relayed:
 
     def heal(self, case):
         """bob collects and alice asks, until she knows that all has arrived."""
+        self.check_claims(case)  # again: at the end a power cut came after the first time
         (case.directory / "side" / "room").touch()
         case.healing = True
 
