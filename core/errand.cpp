@@ -29,6 +29,7 @@ class Errand::Left : public OutgoingLetter {
   std::uint64_t size() const override { return claim_->entry.size; }
   Result<Bytes> envelope() override;
   Result<Bytes> admission() override;
+  Result<bool> work() override;
   Status read(std::uint64_t offset, ByteSpan out) override { return stream_.read(offset, out); }
   Result<Bytes> groups() override { return stream_.groups(); }
   Result<Bytes> leaves(std::uint64_t group) override { return stream_.leaves(group); }
@@ -41,6 +42,7 @@ class Errand::Left : public OutgoingLetter {
   }
 
  private:
+  [[nodiscard]] Result<Card> card_of(const IdentityKey& recipient) const;
   Errand& errand_;
   Slot& slot_;
   std::shared_ptr<Claim> claim_;
@@ -48,6 +50,8 @@ class Errand::Left : public OutgoingLetter {
   StreamFile stream_;
   SymmetricKey relay_key_;
   Digest envelope_;
+  std::optional<StampSearch> search_;
+  std::optional<std::uint64_t> stamp_;
 };
 
 Result<Bytes> Errand::Left::envelope() {
@@ -58,27 +62,44 @@ Result<Bytes> Errand::Left::envelope() {
 
 // The recipient's stamp serves both: the relay checks it before it takes the letter, and the recipient,
 // to whom we may be a stranger, when he collects it.
+Result<bool> Errand::Left::work() {
+  if (stamp_) return true;
+  if (!search_) {
+    const auto card = card_of(claim_->entry.recipient);
+    if (!card) return card.error();
+    const auto records = card->usable();
+    const auto costly = std::ranges::max_element(records, {}, &DeviceRecord::stamp_bits);
+    search_.emplace(StampTarget{claim_->entry.recipient, root(), (*costly)->stamp_nonce},
+                    (*costly)->stamp_bits, errand_.options_.stamps);
+  }
+  const auto found = search_->slice();
+  if (!found) return found.error();
+  stamp_ = *found;
+  return stamp_.has_value();
+}
+
 Result<Bytes> Errand::Left::admission() {
   const QueueEntry& entry = claim_->entry;
-  auto peer = errand_.store_.state().find_peer(entry.recipient);
-  if (!peer) return peer.error();
-  if (!*peer || !(*peer)->card) return Error{Code::kUnknownRecipient, "no card of the recipient"};
+  const auto card = card_of(entry.recipient);
+  if (!card) return card.error();
   Deposit deposit;
   deposit.tag = tag_of(errand_.relay_.identity, entry.recipient);
   deposit.handle = handle_of(handle_secret_of(relay_key_).view());
   deposit.root = entry.root;
   deposit.size = entry.size;
-  const DeviceRecord* costly = nullptr;
-  for (const DeviceRecord* record : (*peer)->card->usable()) {
+  for (const DeviceRecord* record : card->usable())
     deposit.deletions.push_back(
         deletion_hash_of(deletion_secret_of(relay_key_, record->device).view()));
-    if (costly == nullptr || record->stamp_bits > costly->stamp_bits) costly = record;
-  }
-  if (costly == nullptr) return Error{Code::kUnknownRecipient, "no card of the recipient"};
-  const auto stamp = stamp_for({entry.recipient, entry.root, costly->stamp_nonce},
-                               costly->stamp_bits, errand_.options_.stamps);
-  if (!stamp) return stamp.error();
-  return encode_admission({*stamp, std::move(deposit)});
+  return encode_admission({stamp_, std::move(deposit)});
+}
+
+/// With a device at least.
+Result<Card> Errand::Left::card_of(const IdentityKey& recipient) const {
+  auto peer = errand_.store_.state().find_peer(recipient);
+  if (!peer) return peer.error();
+  if (!*peer || !(*peer)->card || (*peer)->card->usable().empty())
+    return Error{Code::kUnknownRecipient, "no card of the recipient"};
+  return std::move(*(*peer)->card);
 }
 
 Status Errand::Left::delivered(ByteView held) {

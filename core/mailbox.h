@@ -43,8 +43,13 @@ class OutgoingLetter {
   /// What admits the offer: a stamp, or what a relay has to know (core/ticket.h); asked for after
   /// `envelope`. At most kMaxAdmission bytes, empty for somebody who lets us in as we are.
   [[nodiscard]] virtual Result<Bytes> admission() { return Bytes{}; }
-  /// The other side wants a stamp: works for it, seconds perhaps; once. Then it may be offered again.
-  [[nodiscard]] virtual Status add_stamp() { return Error{Code::kRefused, "a stamp is asked for"}; }
+  /// The other side wants a stamp; it may be offered again once `work` is done. An error when it has
+  /// had one.
+  [[nodiscard]] virtual Status want_stamp() {
+    return Error{Code::kStampNeeded, "a stamp is asked for"};
+  }
+  /// Some milliseconds of what has to be done before `admission`: false = call again.
+  [[nodiscard]] virtual Result<bool> work() { return true; }
   /// All of `out` from the stream at `offset`.
   [[nodiscard]] virtual Status read(std::uint64_t offset, ByteSpan out) = 0;
   /// Hash lists for letters of more than one block (see core/tree.h): all groups, or the leaves of

@@ -28,7 +28,8 @@ class PostOffice::Outgoing : public OutgoingLetter {
   std::uint64_t size() const override { return claim_.entry.size; }
   Result<Bytes> envelope() override;
   Result<Bytes> admission() override;
-  Status add_stamp() override;
+  Status want_stamp() override;
+  Result<bool> work() override;
   Status read(std::uint64_t offset, ByteSpan out) override { return stream_.read(offset, out); }
   Result<Bytes> groups() override { return stream_.groups(); }
   Result<Bytes> leaves(std::uint64_t group) override { return stream_.leaves(group); }
@@ -42,6 +43,7 @@ class PostOffice::Outgoing : public OutgoingLetter {
   TransportKey transport_;  // of the device that we talk to: its record says what stamp it wants
   StreamFile stream_;
   std::vector<Digest> envelopes_;
+  std::optional<StampSearch> search_;
   std::optional<std::uint64_t> stamp_;
 };
 

@@ -15,18 +15,24 @@ Result<Bytes> PostOffice::Outgoing::admission() {
   return encode_admission({stamp_, std::nullopt});
 }
 
-Status PostOffice::Outgoing::add_stamp() {
-  if (stamp_) return Error{Code::kStampNeeded, "the stamp was not taken"};
+Status PostOffice::Outgoing::want_stamp() {
+  if (search_) return Error{Code::kStampNeeded, "the stamp was not taken"};
   auto peer = office_.store_.state().find_peer(claim_.entry.recipient);
   if (!peer) return peer.error();
   const DeviceRecord* record =
       *peer && (*peer)->card ? (*peer)->card->record_of(transport_) : nullptr;
   if (record == nullptr) return Error{Code::kUnknownRecipient, "no card of the recipient"};
-  const auto stamp = stamp_for({claim_.entry.recipient, claim_.entry.root, record->stamp_nonce},
-                               record->stamp_bits, office_.options_.stamps);
-  if (!stamp) return stamp.error();
-  stamp_ = *stamp;
+  search_.emplace(StampTarget{claim_.entry.recipient, claim_.entry.root, record->stamp_nonce},
+                  record->stamp_bits, office_.options_.stamps);
   return {};
+}
+
+Result<bool> PostOffice::Outgoing::work() {
+  if (!search_ || stamp_) return true;
+  const auto found = search_->slice();
+  if (!found) return found.error();
+  stamp_ = *found;
+  return stamp_.has_value();
 }
 
 Status PostOffice::Outgoing::delivered(ByteView receipt) {

@@ -31,33 +31,30 @@ bool stamp_fits(const StampTarget& target, std::uint64_t stamp, std::uint64_t bi
          bits;
 }
 
-std::optional<std::uint64_t> make_stamp(const StampTarget& target, std::uint64_t bits,
-                                        const std::function<bool()>& go_on) {
-  for (std::uint64_t stamp = 0;; ++stamp) {
-    if (stamp % kRound == 0 && !go_on()) return std::nullopt;
-    if (stamp_fits(target, stamp, bits)) return stamp;
+Result<std::optional<std::uint64_t>> StampSearch::slice() {
+  using Clock = std::chrono::steady_clock;
+  if (bits_ > work_.max_bits)
+    return Error{Code::kStampNeeded,
+                 fmt::format("a stamp of {} bits is asked for, and {} are the most that we work for",
+                             bits_, work_.max_bits)};
+  if (bits_ == 0) return std::optional<std::uint64_t>(0);
+  const auto key = std::tuple(target_.recipient, target_.root, target_.nonce);
+  if (!started_) {
+    const auto known = work_.found->find(key);
+    if (known != work_.found->end() && stamp_fits(target_, known->second, bits_))
+      return std::optional(known->second);
+    started_ = Clock::now();
+    if (work_.on_work) work_.on_work(target_.recipient, bits_);
   }
-}
-
-Result<std::uint64_t> stamp_for(const StampTarget& target, std::uint64_t bits,
-                                const StampWork& work) {
-  if (bits > work.max_bits)
-    return Error{Code::kStampNeeded, fmt::format("a stamp of {} bits is asked for, and {} are the most "
-                                             "that we work for", bits, work.max_bits)};
-  if (bits == 0) return std::uint64_t{0};
-  const auto key = std::tuple(target.recipient, target.root, target.nonce);
-  const auto known = work.found->find(key);
-  if (known != work.found->end() && stamp_fits(target, known->second, bits)) return known->second;
-  if (work.on_work) work.on_work(target.recipient, bits);
-  const auto started = std::chrono::steady_clock::now();
-  const auto stamp = make_stamp(target, bits, [&] {
-    if (work.stopped && work.stopped()) return false;
-    return std::chrono::steady_clock::now() - started < work.limit;
-  });
-  if (!stamp) return Error{Code::kTimeout, "no stamp was found in time"};
-  if (work.found->size() >= kMaxFound) work.found->clear();
-  (*work.found)[key] = *stamp;
-  return *stamp;
+  if ((work_.stopped && work_.stopped()) || Clock::now() - *started_ > work_.limit)
+    return Error{Code::kTimeout, "no stamp was found in time"};
+  for (std::uint64_t i = 0; i < kRound; ++i, ++next_) {
+    if (!stamp_fits(target_, next_, bits_)) continue;
+    if (work_.found->size() >= kMaxFound) work_.found->clear();
+    (*work_.found)[key] = next_;
+    return std::optional(next_);
+  }
+  return std::optional<std::uint64_t>();
 }
 
 }  // namespace p2pmail::core

@@ -30,9 +30,6 @@ struct StampTarget {
 };
 
 [[nodiscard]] bool stamp_fits(const StampTarget& target, std::uint64_t stamp, std::uint64_t bits);
-/// Searches, 2^bits hashes on average. `go_on` is asked every few milliseconds; nullopt when it says no.
-[[nodiscard]] std::optional<std::uint64_t> make_stamp(const StampTarget& target, std::uint64_t bits,
-                                                      const std::function<bool()>& go_on);
 
 /// How much work a sender is ready for.
 struct StampWork {
@@ -44,8 +41,21 @@ struct StampWork {
   std::function<void(const IdentityKey&, std::uint64_t bits)> on_work;  // before searching
   std::function<bool()> stopped;                                        // the user has pressed ^C
 };
-/// kStampNeeded when `bits` are more than that, kTimeout when it was stopped or took too long.
-[[nodiscard]] Result<std::uint64_t> stamp_for(const StampTarget& target, std::uint64_t bits,
-                                              const StampWork& work);
+/// A search in slices of a few milliseconds, so that whoever serves others can do that in between.
+class StampSearch {
+ public:
+  StampSearch(const StampTarget& target, std::uint64_t bits, StampWork work)
+      : target_(target), bits_(bits), work_(std::move(work)) {}
+  /// The stamp, or nullopt: call again. kStampNeeded when more bits are asked for than we work for,
+  /// kTimeout when it was stopped or took too long.
+  [[nodiscard]] Result<std::optional<std::uint64_t>> slice();
+
+ private:
+  StampTarget target_;
+  std::uint64_t bits_;
+  StampWork work_;
+  std::uint64_t next_ = 0;
+  std::optional<std::chrono::steady_clock::time_point> started_;
+};
 
 }  // namespace p2pmail::core

@@ -21,7 +21,10 @@ core::Status Pump::run(Session& session, const Send& send, const Room& room) {
   for (int i = 0; i < kRound; ++i) {
     if (room && !room()) return {};
     if (!held_) held_ = session.next();
-    if (!held_) return {};
+    if (!held_) {
+      more_ = session.is_working();
+      return {};
+    }
     const auto sent = send(*held_);
     if (!sent) {
       held_.reset();

@@ -150,6 +150,7 @@ Message Session::make_bye() {
 }
 
 std::optional<Frames> Session::next() {
+  is_working_ = false;
   if (!control_.empty()) {
     Message message = std::move(control_.front());
     control_.pop_front();

@@ -78,6 +78,9 @@ class Session {
   [[nodiscard]] std::optional<Frames> next();
   [[nodiscard]] std::optional<Event> next_event();
 
+  /// The last next() gave nothing because something of ours has to be computed first, in slices: ask
+  /// again without waiting.
+  [[nodiscard]] bool is_working() const { return is_working_ && !ended_; }
   [[nodiscard]] bool done() const { return ended_; }
   [[nodiscard]] const std::optional<core::Caller>& caller() const { return caller_; }
   /// The card that the other side sent, verified; empty before that.
@@ -124,6 +127,7 @@ class Session {
   void handle_refusal(const Message& message);
   void give_up(std::unique_ptr<Sending> sending, const core::Error& why, Event::Kind kind);
   void offer_stamped(std::unique_ptr<Sending> sending);
+  [[nodiscard]] bool make_ready(std::unique_ptr<Sending>& sending);
   [[nodiscard]] bool offer_again(std::unique_ptr<Sending>& sending, const Message& message);
 
   // net/session_ask.cpp: questions, of both sides.
@@ -171,6 +175,7 @@ class Session {
   std::uint64_t next_number_ = 1;
   std::uint64_t window_ = kOfferWindow;
   std::uint64_t inline_in_flight_ = 0;  // bytes
+  bool is_working_ = false;             // on a stamp: ask next() again soon
   bool exhausted_ = false;              // the mailbox had nothing more when we last asked
   bool questions_taken_ = false;
   std::deque<std::unique_ptr<core::Question>> questions_;  // not asked yet

@@ -82,6 +82,10 @@ std::optional<Message> Session::next_offer() {
     if (chosen == waiting_.end()) return std::nullopt;
     auto sending = std::move(*chosen);
     waiting_.erase(chosen);
+    if (!make_ready(sending)) {
+      is_working_ = true;
+      return std::nullopt;
+    }
     auto offer = make_offer(*sending);
     if (!offer) {
       give_up(std::move(sending), offer.error(), Event::Kind::kFailed);
@@ -220,12 +224,24 @@ bool Session::offer_again(std::unique_ptr<Sending>& sending, const Message& mess
 }
 
 void Session::offer_stamped(std::unique_ptr<Sending> sending) {
-  if (const auto stamped = sending->letter->add_stamp(); !stamped)
-    return give_up(std::move(sending), stamped.error(), Event::Kind::kRefused);
+  if (const auto wanted = sending->letter->want_stamp(); !wanted)
+    return give_up(std::move(sending), wanted.error(), Event::Kind::kRefused);
   sending->taken = false;
   sending->credit = sending->block = 0;
   sending->want.reset();
   waiting_.push_front(std::move(sending));
+}
+
+// What is not ready goes behind the others, which may be.
+bool Session::make_ready(std::unique_ptr<Sending>& sending) {
+  const auto ready = sending->letter->work();
+  if (ready && *ready) return true;
+  if (ready) {
+    waiting_.push_back(std::move(sending));
+  } else {
+    give_up(std::move(sending), ready.error(), Event::Kind::kRefused);
+  }
+  return false;
 }
 
 void Session::give_up(std::unique_ptr<Sending> sending, const Error& why, Event::Kind kind) {

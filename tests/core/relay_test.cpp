@@ -50,6 +50,11 @@ class RelayTest : public ::testing::Test {
   static Result<Bytes> carry(OutgoingLetter& letter, PostOffice& to, const Caller& caller) {
     const auto envelope = letter.envelope();
     if (!envelope) return envelope.error();
+    for (bool ready = false; !ready;) {
+      const auto worked = letter.work();
+      if (!worked) return worked.error();
+      ready = *worked;
+    }
     const auto admission = letter.admission();
     if (!admission) return admission.error();
     auto considered = to.consider(caller, *envelope, *admission);

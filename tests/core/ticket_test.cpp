@@ -115,9 +115,18 @@ TEST(HeldTest, RoundTrip) {
   EXPECT_FALSE(decode_held({}));
 }
 
+Result<std::uint64_t> search(const StampTarget& target, std::uint64_t bits, const StampWork& work) {
+  StampSearch search(target, bits, work);
+  for (;;) {
+    const auto found = search.slice();
+    if (!found) return found.error();
+    if (*found) return **found;
+  }
+}
+
 TEST(StampTest, IsFoundCheckedAndBoundToItsLetter) {
   StampTarget target;
-  const auto stamp = make_stamp(target, 12, [] { return true; });
+  const auto stamp = search(target, 12, {});
   ASSERT_TRUE(stamp);
   EXPECT_TRUE(stamp_fits(target, *stamp, 12));
   EXPECT_TRUE(stamp_fits(target, 0, 0));
@@ -130,13 +139,24 @@ TEST(StampTest, IsFoundCheckedAndBoundToItsLetter) {
                stamp_fits(other_person, *stamp, 12));
 }
 
+TEST(StampTest, ComesInSlicesAndIsWorkedForOnce) {
+  StampWork work;
+  std::size_t begun = 0;
+  work.on_work = [&begun](const IdentityKey&, std::uint64_t) { ++begun; };
+  const auto first = search({}, 18, work);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(*search({}, 18, work), *first);
+  EXPECT_EQ(begun, 1U);
+  StampSearch endless({}, 22, work);
+  EXPECT_FALSE(endless.slice()->has_value());  // one slice is not enough
+}
+
 TEST(StampTest, EndsWhenToldTo) {
-  EXPECT_FALSE(make_stamp({}, kMaxStampBits, [] { return false; }));
   StampWork work;
   work.stopped = [] { return true; };
-  EXPECT_EQ(stamp_for({}, 20, work).error().code, Code::kTimeout);
-  EXPECT_EQ(stamp_for({}, 23, work).error().code, Code::kStampNeeded);
-  EXPECT_EQ(*stamp_for({}, 0, work), 0U);
+  EXPECT_EQ(search({}, 20, work).error().code, Code::kTimeout);
+  EXPECT_EQ(search({}, 23, work).error().code, Code::kStampNeeded);
+  EXPECT_EQ(*search({}, 0, work), 0U);
 }
 
 }  // namespace

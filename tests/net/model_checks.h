@@ -17,7 +17,7 @@ inline void World::check_after(std::size_t who) {
   check_fates(who);
 }
 
-/// Nothing twice and nothing damaged (Node::scan), nothing that its signer did not send to this person.
+/// Nothing twice and nothing damaged (Node::scan), nothing that its signer did not send to him.
 inline void World::check_mail(std::size_t who) {
   Node& one = node(who);
   one.scan();
@@ -40,7 +40,8 @@ inline void World::check_fates(std::size_t who) {
 inline void World::check_fate(const Sent& sent, std::size_t recipient, Fate& fate,
                               std::size_t message) {
   Node& from = node(sent.sender);
-  const std::string which = fmt::format("m{} from {} to {}", message, from.name, node(recipient).name);
+  const std::string which =
+      fmt::format("m{} from {} to {}", message, from.name, node(recipient).name);
   const fs::path file = from.store->queue().directory() / fate.entry;
   const bool waits = fs::exists(file.string() + ".entry");
   for (const char* suffix : {".expired", ".failed", ".delivered"})
@@ -60,8 +61,8 @@ inline void World::check_fate(const Sent& sent, std::size_t recipient, Fate& fat
     report_.fail(which + " is said to be delivered, and is not there");
 }
 
-/// Every row that waits has its stream, every stream has a row, and nothing is kept for those who have
-/// been revoked.
+/// Every row that waits has its stream, every stream has a row, nobody has more than his quota, and
+/// nothing is kept for those who have been revoked.
 inline void World::check_shelf(std::size_t who) {
   const auto shelf = node(who).store->shelf();
   if (!shelf || *shelf == nullptr) return;
@@ -183,7 +184,7 @@ inline void World::everybody_calls_everybody() {
       called.insert(j);
     }
     meeting.run();
-    if (report_.broken.empty()) run_errands(i, called, false);
+    if (report_.broken.empty()) run_errands(i, called, Links::kWhole);
   }
   for (std::size_t i = 0; i < nodes_.size(); ++i) check_after(i);
 }

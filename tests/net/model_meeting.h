@@ -1,5 +1,5 @@
-// Conversations of the model test: several pairs of real sessions at once, their messages in turns that
-// chance chooses, cut or killed after a few of them. What is on its way when a link is cut is lost.
+// Conversations of the model test: several pairs of real sessions at once, their messages in turns
+// that chance chooses, cut or killed after a few of them. What is on its way then is lost.
 #pragma once
 
 #include <deque>
@@ -43,7 +43,8 @@ class Meeting {
         nodes_(nodes),
         meanwhile_(std::move(meanwhile)) {}
 
-  /// `dialer` calls `listener`; with an errand he does not say who he is. Cut after `budget` messages.
+  /// `dialer` calls `listener`; with an errand he does not say who he is. Cut after `budget`
+  /// messages.
   void add(std::size_t dialer, std::size_t listener, std::uint64_t budget,
            std::unique_ptr<core::Errand> errand = nullptr);
   void run();

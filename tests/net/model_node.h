@@ -1,8 +1,8 @@
-// One simulated person for the model test: a real store in a directory of its own, clocks that can be
-// wrong, a kill in the middle of whatever calls its clock, and a backup that can come back.
+// One simulated person for the model test: a real store in a directory of its own, clocks that can
+// be wrong, a kill in the middle of whatever calls its clock, and a backup that can come back.
 //
-// A kill is a copy of the directory at that moment, which takes the directory's place once the objects
-// are gone: what destructors tidy up on the way out does not count, as with kill -9.
+// A kill is a copy of the directory at that moment, which takes the directory's place once the
+// objects are gone: what destructors tidy up on the way out does not count, as with kill -9.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -148,7 +148,7 @@ class Node {
     notices.clear();
     open();
   }
-  /// Reads what is new in the inbox and .Requests; each file is opened, and its stream verified, once.
+  /// Reads what is new in the inbox and .Requests; each file is opened and verified once.
   void scan();
 
   const std::string name;
@@ -219,7 +219,8 @@ inline NoticeOf notice_in(const std::string& text) {
 }
 
 inline void Node::read(const core::MailFile& file) {
-  auto message = core::StoredMessage::open(file.path, secret_, store->store_public(), store->card());
+  auto message =
+      core::StoredMessage::open(file.path, secret_, store->store_public(), store->card());
   if (!message) return report_.fail(name + ": " + message.error().context);
   report_.must(message->verify_stream(), name + ": damaged mail");
   const auto& capsule = message->capsule();

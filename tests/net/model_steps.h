@@ -5,14 +5,8 @@
 
 namespace p2pmail::net::model {
 
-inline void World::send(std::size_t who, core::Store& store) {
-  Node& from = node(who);
-  const std::size_t number = sent_.size();
-  const std::string subject = "m" + std::to_string(number);
-  core::Posting posting;
-  posting.policy = core::HeaderPolicy::kNone;
-  posting.notify = random_.one_in(8);
-  Sent sent{who, "", posting.notify, false, steps_, {}};
+/// One to five people whose cards he has, or himself; answers the To field.
+inline std::string World::choose_recipients(std::size_t who, core::Posting& posting, Sent& sent) {
   std::string to;
   for (std::uint64_t i = 0, most = 1 + random_.below(random_.one_in(3) ? 5 : 1); i < most; ++i) {
     const std::size_t whom = anybody();
@@ -26,6 +20,18 @@ inline void World::send(std::size_t who, core::Store& store) {
     to += (to.empty() ? "" : ", ") + node(whom).address();
     posting.fields.to.push_back({"", node(whom).address()});
   }
+  return to;
+}
+
+inline void World::send(std::size_t who, core::Store& store) {
+  Node& from = node(who);
+  const std::size_t number = sent_.size();
+  const std::string subject = "m" + std::to_string(number);
+  core::Posting posting;
+  posting.policy = core::HeaderPolicy::kNone;
+  posting.notify = random_.one_in(8);
+  Sent sent{who, "", posting.notify, false, steps_, {}};
+  const std::string to = choose_recipients(who, posting, sent);
   if (posting.open.empty()) return;
   const std::size_t size = random_.one_in(150) ? random_.below(3 << 20)
                            : random_.one_in(6) ? random_.below(200'000)
@@ -47,59 +53,6 @@ inline void World::send(std::size_t who, core::Store& store) {
   sent_.push_back(std::move(sent));
 }
 
-/// As a program looks after its store before it does anything else.
-inline void World::upkeep(Node& one, core::Store& store, const std::function<void()>& when_tidy) {
-  report_.must(store.upkeep(one.now()), one.name + " upkeep");
-  tidy(one, store);
-  when_tidy();
-  core::ExpiryOptions options;
-  options.expire = one.expire;
-  options.notice.policy = core::HeaderPolicy::kNone;
-  options.notice.on_mail = [&one](const core::NewMail&) { (void)one.clocks(); };
-  report_.must(core::tend_queue(store, options, one.now()), one.name + " tend_queue");
-}
-
-inline void World::tidy(Node& one, core::Store& store) {
-  const auto shelf = store.shelf();
-  if (!shelf) return report_.fail(one.name + " shelf: " + shelf.error().context);
-  if (*shelf == nullptr) return;
-  report_.must((*shelf)->tidy(one.now()), one.name + " tidy");
-  auto deposits = store.deposits();
-  if (!deposits) return report_.fail(one.name + " deposits: " + deposits.error().context);
-  for (const auto& record : records_of(**deposits)) {
-    const auto entry = store.queue().load(record.entry);
-    if (!entry && entry.error().code == core::Code::kNotFound)
-      report_.must((*deposits)->forget(record.entry), "forget");
-  }
-}
-
-inline void World::upkeep(std::size_t who) {
-  upkeep(node(who), *node(who).store, [&] {
-    check_shelf(who);
-    check_deposits(who);
-  });
-  revive_killed();
-}
-
-/// Another process of the same person, while this one talks.
-inline void World::meanwhile() {
-  const std::size_t who = anybody();
-  const auto beside = node(who).open_beside();
-  if (!beside) return;
-  switch (is_resting_ ? 3 : random_.below(4)) {
-    case 0:
-      return send(who, *beside);
-    case 1:
-      return cancel(who, *beside);
-    default:
-      return upkeep(node(who), *beside, [] {});
-  }
-}
-
-inline Meeting World::make_meeting() {
-  return {report_, random_, totals_, nodes_, [this] { meanwhile(); }};
-}
-
 inline void World::deliver_to_self(std::size_t who) {
   core::PostOffice office(*node(who).store, node(who).office_options());
   report_.must(office.deliver_to_self(), "deliver_to_self");
@@ -119,7 +72,7 @@ inline void World::fetch(std::size_t who) {
     called.insert(i);
   }
   meeting.run();
-  if (report_.broken.empty()) run_errands(who, called, true);
+  if (report_.broken.empty()) run_errands(who, called, Links::kCutSometimes);
   check_after(who);
   for (const std::size_t i : called) check_after(i);
 }
@@ -184,7 +137,7 @@ inline void World::plan(std::size_t who, const core::QueueEntry& entry,
       errand_to(who, *index, relay, errands).leave(claim);
 }
 
-inline void World::run_errands(std::size_t who, const std::set<std::size_t>& called, bool cuts) {
+inline void World::run_errands(std::size_t who, const std::set<std::size_t>& called, Links links) {
   const auto entries = node(who).store->queue().list();
   if (!entries) return report_.fail("queue: " + entries.error().context);
   std::map<std::size_t, std::unique_ptr<core::Errand>> errands;
@@ -197,7 +150,8 @@ inline void World::run_errands(std::size_t who, const std::set<std::size_t>& cal
   for (auto& [relay, errand] : errands) {
     if (!node(relay).online) continue;
     say(fmt::format("{} has an errand at {}", node(who).name, node(relay).name));
-    meeting.add(who, relay, cuts ? budget() : UINT64_MAX, std::move(errand));
+    meeting.add(who, relay, links == Links::kCutSometimes ? budget() : UINT64_MAX,
+                std::move(errand));
     there.insert(relay);
     ++totals_.errands;
   }
@@ -226,11 +180,11 @@ inline void World::cancel(std::size_t who, core::Store& store) {
 }
 
 /// `relay` holds for `who`, or only ought to, and his card says so.
-inline void World::use_relay(std::size_t who, std::size_t relay, bool is_allowed) {
+inline void World::use_relay(std::size_t who, std::size_t relay, Consent consent) {
   Node& one = node(who);
   const auto known = peer(who, relay);
   if (!known || !known->card) return;
-  if (is_allowed) {
+  if (consent == Consent::kGiven) {
     core::RelayOwner owner;
     owner.identity = one.identity;
     owner.quota = random_.one_in(5) ? 20'000 : core::kRelayQuota;
@@ -241,7 +195,7 @@ inline void World::use_relay(std::size_t who, std::size_t relay, bool is_allowed
     most = std::max(most, owner.quota);
   }
   say(fmt::format("{} names {} as a relay{}", one.name, node(relay).name,
-                  is_allowed ? "" : " without asking"));
+                  consent == Consent::kGiven ? "" : " without asking"));
   const auto change = [&](core::DeviceRecord& record) {
     const auto same = [&](const auto& one_of) { return one_of.identity == node(relay).identity; };
     if (record.relays.size() > 2 || std::ranges::any_of(record.relays, same)) return;
@@ -266,11 +220,11 @@ inline void World::change_relay(std::size_t who) {
   if (other == who) return;
   switch (random_.below(6)) {
     case 0:
-      return use_relay(who, other, false);
+      return use_relay(who, other, Consent::kNotAsked);
     case 1:
     case 2:
     case 3:
-      return use_relay(who, other, true);
+      return use_relay(who, other, Consent::kGiven);
     case 4:
       return leave_relay(who, other);
     default: {
@@ -325,10 +279,11 @@ inline void World::change_clock(std::size_t who) {
     return say(one.name + "'s clock is right again");
   }
   if (!random_.one_in(3)) return;
-  const auto days = static_cast<std::int64_t>(1 + random_.below(random_.one_in(3) ? 60 : 5));
-  one.skew = days * static_cast<std::int64_t>(kDay) * (random_.one_in(2) ? 1 : -1);
+  auto days = static_cast<std::int64_t>(1 + random_.below(random_.one_in(3) ? 60 : 5));
+  if (random_.one_in(2)) days = -days;
+  one.skew = days * static_cast<std::int64_t>(kDay);
   ++totals_.jumps;
-  say(fmt::format("{}'s clock jumps {} days", one.name, one.skew / static_cast<std::int64_t>(kDay)));
+  say(fmt::format("{}'s clock jumps {} days", one.name, days));
 }
 
 inline void World::change_disk(std::size_t who) {

@@ -1,4 +1,4 @@
-// The world of the model test: people, what they have sent, and the steps that chance takes. Whatever a
+// The world of the model test: people, what they have sent, and the steps that chance takes. What a
 // user's program does in one run is one step here; only the choice of the step is the model's own.
 #pragma once
 
@@ -29,6 +29,9 @@ struct Sent {
   std::map<std::size_t, Fate> to;
 };
 
+enum class Links { kCutSometimes, kWhole };
+enum class Consent { kGiven, kNotAsked };
+
 class World {
  public:
   World(std::uint64_t seed, Totals& totals);
@@ -44,7 +47,7 @@ class World {
   Node& node(std::size_t index) { return *nodes_[index]; }
   std::size_t anybody() { return random_.below(nodes_.size()); }
   void say(const std::string& what);
-  void add_person(const std::string& name, bool stranger);
+  void add_person(const std::string& name);
   void meets(std::size_t who, std::size_t whom);
   std::optional<core::Peer> peer(std::size_t who, std::size_t whom);
   [[nodiscard]] bool may_call(std::size_t who, std::size_t whom);
@@ -52,6 +55,7 @@ class World {
 
   // Steps.
   void step();
+  std::string choose_recipients(std::size_t who, core::Posting& posting, Sent& sent);
   void send(std::size_t who, core::Store& store);
   void fetch(std::size_t who);
   void gather();
@@ -60,7 +64,7 @@ class World {
   void tidy(Node& one, core::Store& store);
   void meanwhile();
   Meeting make_meeting();
-  void run_errands(std::size_t who, const std::set<std::size_t>& called, bool cuts);
+  void run_errands(std::size_t who, const std::set<std::size_t>& called, Links links);
   void deliver_to_self(std::size_t who);
   void plan(std::size_t who, const core::QueueEntry& entry,
             std::map<std::size_t, std::unique_ptr<core::Errand>>& errands);
@@ -68,7 +72,7 @@ class World {
                           std::map<std::size_t, std::unique_ptr<core::Errand>>& errands);
   void cancel(std::size_t who, core::Store& store);
   void change_relay(std::size_t who);
-  void use_relay(std::size_t who, std::size_t relay, bool is_allowed);
+  void use_relay(std::size_t who, std::size_t relay, Consent consent);
   void leave_relay(std::size_t who, std::size_t relay);
   void ask_for_stamps(std::size_t who, std::uint64_t bits);
   void change_settings(std::size_t who);
@@ -120,20 +124,21 @@ inline std::string World::last_steps() const {
 inline World::World(std::uint64_t seed, Totals& totals) : random_(seed), totals_(totals) {
   const std::size_t people = 3 + std::min(random_.below(8), random_.below(8));
   for (std::size_t i = 0; i < people; ++i)
-    add_person("n" + std::to_string(i), people > 3 && i + 1 == people);
+    add_person("n" + std::to_string(i));
+  node(people - 1).stranger = people > 3;
   for (std::size_t i = 0; i < people; ++i)
     for (std::size_t j = 0; j < people; ++j)
       if (i != j && !node(j).stranger) meets(i, j);
   for (std::size_t i = 1; i < people; ++i) {
-    if (random_.below(3) > 0) use_relay(i, random_.below(std::min<std::size_t>(i, 2)), true);
+    const std::size_t relay = random_.below(std::min<std::size_t>(i, 2));
+    if (random_.below(3) > 0) use_relay(i, relay, Consent::kGiven);
     if (random_.one_in(3)) ask_for_stamps(i, random_.below(5));
   }
   keep_blocks_ = random_.one_in(2);
 }
 
-inline void World::add_person(const std::string& name, bool stranger) {
+inline void World::add_person(const std::string& name) {
   auto one = std::make_unique<Node>(report_, place_.path, name);
-  one->stranger = stranger;
   const auto place = core::parse_endpoint(fmt::format("tcp://192.0.2.{}:7787", nodes_.size() + 1));
   report_.must(one->store->advertise({*place}, one->now()), "advertise");
   nodes_.push_back(std::move(one));
@@ -168,6 +173,59 @@ inline void World::revive_killed() {
 inline std::uint64_t World::budget() {
   if (!random_.one_in(4)) return UINT64_MAX;
   return 1 + random_.below(random_.one_in(2) ? 6 : 30);
+}
+
+/// As a program looks after its store before it does anything else.
+inline void World::upkeep(Node& one, core::Store& store, const std::function<void()>& when_tidy) {
+  report_.must(store.upkeep(one.now()), one.name + " upkeep");
+  tidy(one, store);
+  when_tidy();
+  core::ExpiryOptions options;
+  options.expire = one.expire;
+  options.notice.policy = core::HeaderPolicy::kNone;
+  options.notice.on_mail = [&one](const core::NewMail&) { (void)one.clocks(); };
+  report_.must(core::tend_queue(store, options, one.now()), one.name + " tend_queue");
+}
+
+inline void World::tidy(Node& one, core::Store& store) {
+  const auto shelf = store.shelf();
+  if (!shelf) return report_.fail(one.name + " shelf: " + shelf.error().context);
+  if (*shelf == nullptr) return;
+  report_.must((*shelf)->tidy(one.now()), one.name + " tidy");
+  auto deposits = store.deposits();
+  if (!deposits) return report_.fail(one.name + " deposits: " + deposits.error().context);
+  for (const auto& record : records_of(**deposits)) {
+    const auto entry = store.queue().load(record.entry);
+    if (!entry && entry.error().code == core::Code::kNotFound)
+      report_.must((*deposits)->forget(record.entry), "forget");
+  }
+}
+
+inline void World::upkeep(std::size_t who) {
+  upkeep(node(who), *node(who).store, [&] {
+    check_shelf(who);
+    check_deposits(who);
+  });
+  revive_killed();
+}
+
+/// Another process of the same person, while this one talks.
+inline void World::meanwhile() {
+  const std::size_t who = anybody();
+  const auto beside = node(who).open_beside();
+  if (!beside) return;
+  switch (is_resting_ ? 3 : random_.below(4)) {
+    case 0:
+      return send(who, *beside);
+    case 1:
+      return cancel(who, *beside);
+    default:
+      return upkeep(node(who), *beside, [] {});
+  }
+}
+
+inline Meeting World::make_meeting() {
+  return {report_, random_, totals_, nodes_, [this] { meanwhile(); }};
 }
 
 }  // namespace p2pmail::net::model
