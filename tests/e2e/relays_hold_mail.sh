@@ -101,6 +101,7 @@ person erin
 node erin
 erin=$pid
 befriend bob erin
+befriend alice erin # else a place that is not public is not dialed
 as erin relay allow bob
 as bob relay leave carol
 as bob relay use erin
