@@ -79,7 +79,8 @@ std::string as_text(const Line& line, std::size_t width, std::uint64_t now) {
                        padded(line.who, width), line.held);
   return fmt::format("{}  {}  queued since {}, expires {}  {} {}, next {}  {}",
                      core::to_hex(line.entry->message).substr(0, kShortId), padded(line.who, width),
-                     local_time(line.entry->time), local_time(line.expires).substr(0, 10), tries, tries == 1 ? "attempt" : "attempts",
+                     local_time(line.entry->time), local_time(line.expires).substr(0, 10),
+                     tries, tries == 1 ? "attempt" : "attempts",
                      when(line.progress.next_attempt, now), line.reason);
 }
 

@@ -22,8 +22,8 @@ using core::Status;
 
 namespace {
 
-// The object of say_deliveries, with the state "handed-over": what the other command does with it is not ours to
-// say.
+// The object of say_deliveries, with the state "handed-over": what the other command does with it is
+// not ours to say.
 void say_handed_over(Env& env, const core::Posted& posted, const std::vector<std::string>& all) {
   for (const auto& address : all) {
     const std::string who = core::clean_line(address);

@@ -38,7 +38,8 @@ inline Error db_error(sqlite3* db, const std::string& name) {
   }
 }
 
-/// One prepared statement; `db` and `name` must outlive it; parameters are bound in order, columns read in order.
+/// One prepared statement; `db` and `name` must outlive it. Parameters are bound in order, columns
+/// read in order.
 class Query {
  public:
   Query(sqlite3* db, const std::string& name, const char* sql) : db_(db), name_(name) {

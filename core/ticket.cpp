@@ -49,7 +49,8 @@ Deposit read_deposit(MapReader& in) {
   deposit.root = in.fixed<Root>("r");
   deposit.tag = in.fixed<Tag>("t");
   deposit.size = in.number("z", kMaxLetterSize);
-  if (!plain_size(deposit.size)) in.fail("no letter has this size");
+  if (const auto plain = plain_size(deposit.size); !plain || *plain < kMinPlain)
+    in.fail("no letter has this size");
   return deposit;
 }
 

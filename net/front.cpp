@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <system_error>
 
 #include "net/front_state.h"
 
@@ -91,7 +92,11 @@ core::Result<std::unique_ptr<Front>> Front::create(const core::Endpoint& router,
       !add_to_epoll(state.epoll.get(), state.stop_event.get()))
     return Error{Code::kBusy, std::string("cannot set up the front: ") + std::strerror(errno)};
   const Deaf deaf;
-  state.thread = std::thread([&state] { state.run(); });
+  try {
+    state.thread = std::thread([&state] { state.run(); });
+  } catch (const std::system_error& failure) {
+    return Error{Code::kBusy, std::string("cannot set up the front: ") + failure.what()};
+  }
   return front;
 }
 

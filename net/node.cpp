@@ -22,6 +22,7 @@ constexpr milliseconds kBlockedRest{20};   // some pipe is full, and zmq cannot 
 constexpr seconds kDueInterval{5};
 constexpr milliseconds kDueSpacing{100};   // looking into the queue may itself be seen as a change
 constexpr seconds kTickInterval{1};
+constexpr seconds kLongestTick{5};         // while more comes than is read
 constexpr milliseconds kConnect{15000};
 constexpr int kInputRound = 256;           // messages before the others get their turn
 constexpr std::size_t kMaxDialed = 32;
@@ -243,7 +244,8 @@ void Node::State::push_output() {
 }
 
 void Node::State::tick(Clock::time_point now) {
-  if (now - last_tick < kTickInterval || input_left) return;
+  // What waits to be read may be what somebody is waited for; but not for ever.
+  if (now - last_tick < (input_left ? kLongestTick : kTickInterval)) return;
   last_tick = now;
   for (auto& [id, one] : inbound) {
     one->session.tick(seconds_of(now));
