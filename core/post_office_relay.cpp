@@ -154,7 +154,9 @@ Result<Considered> PostOffice::hold(const Deposit& deposit,
 /// The same letter for another recipient: its stream is here once.
 Result<Considered> PostOffice::take_or_add(Shelf& shelf, HeldLetter letter) {
   // Another process may just have given it its name.
-  if (const auto synced = sync_directory(shelf.directory()); !synced) return synced.error();
+  std::error_code ignored;
+  if (fs::exists(shelf.letter_path(letter.deposit.root), ignored))
+    if (const auto synced = sync_directory(shelf.directory()); !synced) return synced.error();
   const auto added = shelf.add({letter});
   if (!added) return added.error();
   switch (added->front()) {

@@ -8,7 +8,7 @@ using core::Code;
 using core::Error;
 
 Session::Session(core::Mailbox& mailbox, Options options, std::uint64_t now)
-    : mailbox_(mailbox), options_(std::move(options)), started_(now), last_heard_(now), now_(now) {
+    : mailbox_(mailbox), options_(std::move(options)), started_(now), last_heard_(now), last_progress_(now), now_(now) {
   if (options_.role == Role::kDialer) say_hello();
 }
 
@@ -25,19 +25,19 @@ void Session::say_hello() {
 
 void Session::receive(core::ByteView head, core::ByteView body, std::uint64_t now) {
   if (ended_) return;
-  now_ = now;
+  now_ = last_heard_ = now;
   auto message = decode_message(head, body);
   if (!message) return fail(message.error(), true);
   dispatch(*message);
   if (!ended_ && control_.size() > kMaxControl) violation("answers are not fetched");
 }
 
-// A refusal, an offer that is not taken or a question keeps no conversation alive: whoever sends only
-// these would hold our letters as long as he likes.
+// A refusal, an offer that is not taken or a question keeps a conversation alive only for a while: whoever
+// sends nothing but these would hold our letters as long as he likes.
 void Session::dispatch(Message& message) {
   const bool is_progress = message.verb != Verb::kError && message.verb != Verb::kOffer &&
                            message.verb != Verb::kAsk;
-  if (is_progress) last_heard_ = now_;
+  if (is_progress) last_progress_ = now_;
   if (message.verb == Verb::kError && message.number == 0) return handle_error(message);
   if (message.verb == Verb::kHello) return handle_hello(message);
   if (!caller_) return violation("no hello");
@@ -98,6 +98,8 @@ void Session::tick(std::uint64_t now) {
   for (const auto& [number, sending] : sending_) bulk = bulk || sending->taken;
   if (since(last_heard_) > (bulk ? kBulkIdleSeconds : kIdleSeconds))
     fail(Error{Code::kTimeout, "nothing came for too long"}, true);
+  if (since(last_progress_) > kNoProgressSeconds)
+    fail(Error{Code::kTimeout, "this leads nowhere"}, true);
 }
 
 void Session::wake() { exhausted_ = false; }

@@ -32,6 +32,7 @@ inline constexpr std::size_t kOfferWindow = 64;       // our unanswered offers
 inline constexpr std::size_t kMaxOpenOffers = 64;     // the other side's unanswered offers
 inline constexpr std::uint64_t kIdleSeconds = 30;     // without a message: the conversation ends
 inline constexpr std::uint64_t kBulkIdleSeconds = 300;  // while blocks flow: 1 MiB on a slow link
+inline constexpr std::uint64_t kNoProgressSeconds = 600;  // with messages that bring nobody further
 inline constexpr std::uint64_t kHelloSeconds = 10;
 
 /// What a driver or command may want to know, in order of happening.
@@ -163,7 +164,8 @@ class Session {
   std::deque<Message> control_;
   std::deque<Event> events_;
   std::uint64_t started_ = 0;
-  std::uint64_t last_heard_ = 0;  // when something came that brought us further
+  std::uint64_t last_heard_ = 0;
+  std::uint64_t last_progress_ = 0;  // when something came that brought us further
   std::uint64_t now_ = 0;
   bool hello_said_ = false;
   bool bye_said_ = false;

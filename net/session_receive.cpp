@@ -70,7 +70,7 @@ bool Session::on_its_way(const core::Root& root) {
 }
 
 void Session::accept(const Message& offer, core::TakeIt taken) {
-  last_heard_ = now_;
+  last_progress_ = now_;
   auto fresh = std::make_unique<Receiving>(offer.root, offer.size);
   fresh->letter = std::move(taken.letter);
   fresh->inlined = offer.inlined;

@@ -49,6 +49,7 @@ class Relayed:
             relay = template.add(name)
             template.bob.introduce(relay)
             relay.introduce(template.bob)
+            relay.introduce(template.alice)  # else a place that is not public is not dialed
             relay.must("relay", "allow", "bob")
             template.bob.must("relay", "use", name)
         template.bob.introduce(template.alice)

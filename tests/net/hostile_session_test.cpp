@@ -17,9 +17,9 @@ using core::Error;
 /// Bob's session alone; the test plays Alice.
 class Hostile : public testing::Test {
  protected:
-  void say(Message message) {
+  void say(Message message, std::uint64_t now = kStart) {
     const Frames frames = encode_message(std::move(message));
-    session.receive(frames.head, frames.body, kStart);
+    session.receive(frames.head, frames.body, now);
   }
   void hello() {
     Message out;
@@ -176,6 +176,42 @@ TEST_F(Hostile, OffersForNothingComeToAnEnd) {
   }
   EXPECT_LT(number, 2000u);
   expect_violation();
+}
+
+TEST_F(Hostile, WhatLeadsNowhereComesToAnEndInTime) {
+  hello();
+  bob.refuse = [](const core::Root&) { return Error{Code::kRefused, "no"}; };
+  std::uint64_t now = kStart;
+  for (std::uint64_t number = 1; !session.done() && number < 100; ++number) {
+    now += kIdleSeconds - 1;
+    say(offer_of(*alice.queue(bob.identity, some_bytes(10 + number)), number), now);
+    session.tick(now);
+    answers();
+  }
+  ASSERT_TRUE(session.done());
+  EXPECT_GT(now - kStart, kNoProgressSeconds);
+  EXPECT_LT(now - kStart, 2 * kNoProgressSeconds);
+}
+
+TEST_F(Hostile, QuestionsComeToAnEnd) {
+  hello();
+  for (std::uint64_t number = 1; !session.done() && number < 2 * kMaxQuestions; ++number) {
+    say(plain(Verb::kAsk, number, 0, Bytes(5, 1)));
+    answers();
+  }
+  ASSERT_TRUE(session.done());
+  EXPECT_EQ(session.failure()->code, Code::kMalformed);
+}
+
+TEST_F(Hostile, ANamelessCallerGetsNothing) {
+  Message nameless;
+  nameless.verb = Verb::kHello;
+  nameless.credit = 64;
+  say(nameless);
+  ASSERT_FALSE(session.done());
+  EXPECT_TRUE(session.caller()->is_nobody());
+  bob.queue(core::IdentityKey{}, some_bytes(10));
+  for (const auto& message : answers()) EXPECT_NE(message.verb, Verb::kOffer);
 }
 
 TEST_F(Hostile, ManyInlineLettersAreCommittedWithoutFlush) {
