@@ -245,6 +245,16 @@ class Client:
             return None
         return came[0]["k"] if came[0]["v"] == "error" else came[0]["v"]
 
+    def answers_to(self, count, seconds=ANSWER):
+        """To offers 1 to count, in whatever order they come."""
+        kinds = {}
+        while len(kinds) < count:
+            one = self.until(lambda one: one[0]["v"] in ("stored", "error"), seconds)[-1]
+            if one is None or one[0]["n"] == 0:
+                break
+            kinds[one[0]["n"]] = one[0]["k"] if one[0]["v"] == "error" else one[0]["v"]
+        return [kinds.get(number) for number in range(1, count + 1)]
+
     def end(self, seconds=ANSWER):
         """How the node ends the conversation: the kind of the error, "closed" or None."""
         end = time.monotonic() + seconds
