@@ -11,6 +11,8 @@ using core::Error;
 // Messages in one round, so that one conversation does not keep the others waiting.
 constexpr int kRound = 64;
 constexpr std::chrono::seconds kLastWords{3};  // for an other side that does not read
+constexpr std::chrono::milliseconds kNextPlace{250};  // RFC 8305, section 5
+const Error kNoAnswer{Code::kUnavailable, "no answer in time"};
 constexpr std::size_t kMarkBatch = 64;
 constexpr int kMarkRounds = 1024;
 
@@ -62,22 +64,45 @@ void Conversation::wake() {
 }
 
 void Conversation::add_to(Poller& poller) {
-  if (dealer_ && !finished_) poller.add(*dealer_, pump_.blocked());
+  if (finished_) return;
+  if (dealer_) poller.add(*dealer_, pump_.blocked());
+  for (Attempt& attempt : attempts_) poller.add(attempt.dealer, false);
 }
 
-// False when no place is left.
-bool Conversation::start_place(Clock::time_point now) {
-  for (; place_ < target_.places.size(); ++place_) {
-    const auto& place = target_.places[place_];
+void Conversation::start_places(Clock::time_point now) {
+  const auto due = [&] { return attempts_.empty() || now - last_start_ >= kNextPlace; };
+  for (; next_place_ < target_.places.size() && due(); ++next_place_) {
+    const auto& place = target_.places[next_place_];
     auto dealer = Dealer::connect(context_, place.endpoint, place.transport,
                                   target_.nameless ? nullptr : &own_);
-    if (dealer) {
-      dealer_.emplace(std::move(*dealer));
-      place_started_ = now;
-      return true;
+    if (!dealer) {
+      outcome_.error = dealer.error().in(place.endpoint.text());
+      continue;
     }
-    outcome_.error = dealer.error().in(place.endpoint.text());
+    attempts_.push_back({next_place_, now, std::move(*dealer)});
+    last_start_ = now;
   }
+}
+
+bool Conversation::reach(Clock::time_point now) {
+  for (std::size_t i = 0; i < attempts_.size();) {
+    Attempt& attempt = attempts_[i];
+    auto trouble = attempt.dealer.trouble();
+    if (!trouble && now - attempt.started > connect_) trouble = kNoAnswer;
+    if (trouble) {
+      outcome_.error = trouble->in(target_.places[attempt.place].endpoint.text());
+      attempts_.erase(attempts_.begin() + static_cast<std::ptrdiff_t>(i));
+    } else if (!dealer_ && attempt.dealer.connected()) {
+      place_ = attempt.place;
+      place_started_ = attempt.started;
+      dealer_.emplace(std::move(attempt.dealer));
+      attempts_.erase(attempts_.begin() + static_cast<std::ptrdiff_t>(i));
+    } else {
+      ++i;
+    }
+  }
+  if (!dealer_) start_places(now);
+  if (dealer_ || !is_last()) return true;
   if (!outcome_.error) outcome_.error = Error{Code::kUnavailable, "no known place to dial"};
   return false;
 }
@@ -89,7 +114,7 @@ void Conversation::start_session(Clock::time_point now) {
   options.expected = target_.identity;
   options.push = target_.push;
   options.nameless = target_.nameless;
-  options.last_chance = place_ + 1 == target_.places.size();
+  options.last_chance = is_last();
   session_.emplace(mailbox_, options, seconds_of(now));
   pump_ = Pump();
 }
@@ -97,14 +122,15 @@ void Conversation::start_session(Clock::time_point now) {
 void Conversation::step(Clock::time_point now, const OnEvent& on_event) {
   if (finished_) return;
   busy_ = false;
-  if (!dealer_ && !start_place(now)) return conclude(on_event);
+  if (!met() && !reach(now)) return conclude(on_event);
+  if (!dealer_) return;
   const auto trouble = dealer_->trouble();
-  if (!session_ && dealer_->connected()) start_session(now);
-  if (session_) exchange(now, on_event);
+  if (!session_) start_session(now);
+  exchange(now, on_event);
+  if (met()) attempts_.clear();
   if (finished_ || !dealer_) return;
   if (trouble && !busy_) return broken(*trouble, on_event);
-  if (!met() && now - place_started_ > connect_)
-    broken(Error{Code::kUnavailable, "no answer in time"}, on_event);
+  if (!met() && now - place_started_ > connect_) broken(kNoAnswer, on_event);
 }
 
 core::Status Conversation::receive(Clock::time_point now) {
@@ -138,7 +164,7 @@ void Conversation::exchange(Clock::time_point now, const OnEvent& on_event) {
 // After meeting this is the end; before, the next place gets its chance.
 void Conversation::broken(const Error& why, const OnEvent& on_event) {
   const bool was_met = met();
-  const bool last = place_ + 1 >= target_.places.size();
+  const bool last = is_last();
   outcome_.error = why.in(target_.places[place_].endpoint.text());
   if (session_) {
     session_->lost(*outcome_.error);
@@ -148,7 +174,6 @@ void Conversation::broken(const Error& why, const OnEvent& on_event) {
   if (was_met) return conclude(on_event);
   session_.reset();
   dealer_.reset();
-  ++place_;
   busy_ = true;
   if (last) conclude(on_event);
 }
@@ -158,7 +183,7 @@ void Conversation::abort(const Error& why, const OnEvent& on_event) {
   outcome_.error = why;
   if (session_) {
     session_->lost(why);
-    marked_ = marked_ || met() || place_ + 1 >= target_.places.size();
+    marked_ = marked_ || met() || is_last();
     report(on_event);
   }
   conclude(on_event);
@@ -171,6 +196,7 @@ void Conversation::interrupt() {
   finished_ = true;
   session_.reset();
   dealer_.reset();
+  attempts_.clear();
 }
 
 void Conversation::conclude(const OnEvent& on_event) {
@@ -186,6 +212,7 @@ void Conversation::conclude(const OnEvent& on_event) {
   }
   session_.reset();
   dealer_.reset();
+  attempts_.clear();
   if (!outcome_.reached && outcome_.error) mark_unreached(*outcome_.error);
 }
 

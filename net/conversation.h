@@ -64,7 +64,18 @@ class Conversation {
   [[nodiscard]] const DialOutcome& outcome() const { return outcome_; }
 
  private:
-  [[nodiscard]] bool start_place(Clock::time_point now);
+  /// A place that is being tried, and is not the one we talk to.
+  struct Attempt {
+    std::size_t place;
+    Clock::time_point started;
+    Dealer dealer;
+  };
+  /// Tries the places, each a moment after the one before (RFC 8305): false when none is left.
+  [[nodiscard]] bool reach(Clock::time_point now);
+  void start_places(Clock::time_point now);
+  [[nodiscard]] bool is_last() const {
+    return attempts_.empty() && next_place_ >= target_.places.size();
+  }
   [[nodiscard]] bool met() const { return session_ && session_->caller(); }
   void start_session(Clock::time_point now);
   [[nodiscard]] core::Status receive(Clock::time_point now);
@@ -79,9 +90,12 @@ class Conversation {
   const core::AgreeSecret& own_;
   Target target_;
   std::chrono::milliseconds connect_;
-  std::size_t place_ = 0;
+  std::vector<Attempt> attempts_;
+  std::size_t next_place_ = 0;
+  Clock::time_point last_start_{};
+  std::size_t place_ = 0;  // of dealer_
   Clock::time_point place_started_{};
-  std::optional<Dealer> dealer_;
+  std::optional<Dealer> dealer_;  // the place that answered first
   std::optional<Session> session_;
   Pump pump_;
   DialOutcome outcome_;

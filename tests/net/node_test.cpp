@@ -124,6 +124,24 @@ TEST_F(NodeTest, SilentListenerIsGivenUpAfterTheBound) {
   EXPECT_EQ(outcome.error->code, Code::kUnavailable);
 }
 
+TEST_F(NodeTest, ASilentPlaceDoesNotKeepTheNextOneWaiting) {
+  const auto letter = alice.box.queue(bob.box.identity, some_bytes(10));
+  Context context;
+  auto silent = Router::create(context, bob.pair.secret);  // accepts TCP, answers no ZAP request
+  ASSERT_TRUE(silent);
+  const auto bound = silent->bind(loopback());
+  ASSERT_TRUE(bound);
+  Serving node(bob);
+  auto target = target_of(bob, *bound);
+  target.places.push_back({node.endpoint, bob.box.transport});
+  // Waiting for the first to end would take longer than all together may.
+  const auto outcome =
+      dial_one(alice, target, {.connect = seconds(60), .total = seconds(20)});
+  EXPECT_TRUE(outcome.reached);
+  EXPECT_TRUE(letter->delivered);
+  EXPECT_TRUE(letter->failures.empty());
+}
+
 TEST_F(NodeTest, TargetWithoutAPlaceIsAnError) {
   const auto outcome = dial_one(alice, Target{bob.box.identity, {}, true});
   EXPECT_FALSE(outcome.reached);
