@@ -163,7 +163,7 @@ const char* state_of(const Outstanding& one, const std::string& held) {
 void say_deliveries(Env& env, const Names& names, const AllOutstanding& all) {
   for (const auto& one : all) {
     const std::string who = names.label(one.entry.recipient);
-    const std::string held = one.ended() ? "" : held_by(env, names, one.entry);
+    const std::string held = one.ended() ? "" : text_of(held_by(env, names, one.entry));
     const std::string state = state_of(one, held);
     std::string why = one.ended() ? "" : core::clean_line(one.why);
     if (!held.empty()) why = "held by " + held;

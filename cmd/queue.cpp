@@ -35,7 +35,7 @@ struct Line {
   std::string who;
   core::Progress progress;
   std::string reason;
-  std::string held;  // by which relays, until when
+  std::vector<HeldBy> held;
   std::uint64_t expires;  // seconds since 1970
 };
 
@@ -53,9 +53,12 @@ std::string when(std::uint64_t next, std::uint64_t now) {
 }
 
 // JSON: {"entry", "id" (of the message), "recipient", "address", "subject", "since" (seconds since
-// 1970), "state" ("queued" | "relayed"), "relays" (text: who holds it, until when), "attempts", "next"
+// 1970), "state" ("queued" | "relayed"), "relays" [{"relay", "since", "until"}], "attempts", "next"
 // (seconds since 1970; 0 = now), "expires" (seconds since 1970), "reason", "size"}
 std::string as_json(const Line& line) {
+  auto relays = nlohmann::ordered_json::array();
+  for (const auto& one : line.held)
+    relays.push_back({{"relay", one.relay}, {"since", one.since}, {"until", one.until}});
   return json_line("queue-entry", {{"entry", line.entry->id},
                                    {"id", core::to_hex(line.entry->message)},
                                    {"recipient", line.who},
@@ -63,7 +66,7 @@ std::string as_json(const Line& line) {
                                    {"subject", core::clean_line(line.entry->subject)},
                                    {"since", line.entry->time},
                                    {"state", line.held.empty() ? "queued" : "relayed"},
-                                   {"relays", line.held},
+                                   {"relays", relays},
                                    {"attempts", line.progress.attempts},
                                    {"next", line.progress.next_attempt},
                                    {"expires", line.expires},
@@ -76,7 +79,7 @@ std::string as_text(const Line& line, std::size_t width, std::uint64_t now) {
   if (!line.held.empty())
     return fmt::format("{}  {}  relayed: held by {}",
                        core::to_hex(line.entry->message).substr(0, kShortId),
-                       padded(line.who, width), line.held);
+                       padded(line.who, width), text_of(line.held));
   return fmt::format("{}  {}  queued since {}, expires {}  {} {}, next {}  {}",
                      core::to_hex(line.entry->message).substr(0, kShortId), padded(line.who, width),
                      local_time(line.entry->time), local_time(line.expires).substr(0, 10),

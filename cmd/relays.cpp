@@ -179,16 +179,22 @@ void carry_out(Env& env, RelayRound& round, std::chrono::milliseconds total) {
     round.ended(targets[i].mailbox, outcomes[i].reached);
 }
 
-std::string held_by(Env& env, const Names& names, const core::QueueEntry& entry) {
+std::vector<HeldBy> held_by(Env& env, const Names& names, const core::QueueEntry& entry) {
   const auto records = deposits_of(env.store(), entry.id);
   if (!records || records->empty()) return {};
   const auto relays = relays_for(env.store(), entry.recipient);
-  std::string all;
+  std::vector<HeldBy> held;
   for (const auto& record : *records) {
     if (!is_live(record, relays, env.clock().time)) continue;
-    all += all.empty() ? "" : ", ";
-    all += names.label(record.relay.identity) + " until " + local_time(record.until);
+    held.push_back({names.label(record.relay.identity), record.since, record.until});
   }
+  return held;
+}
+
+std::string text_of(const std::vector<HeldBy>& held) {
+  std::string all;
+  for (const auto& one : held)
+    all += (all.empty() ? "" : ", ") + one.relay + " until " + local_time(one.until);
   return all;
 }
 

@@ -49,9 +49,17 @@ class RelayRound {
 
 /// Dials a round to its end, at most for `total` (0 = no bound but those of each conversation).
 void carry_out(Env& env, RelayRound& round, std::chrono::milliseconds total);
-/// Where a letter waits, by the relays' names: "carol until 2026-12-01 12:00", or empty. A relay that
-/// the recipient does not name any more, or that has been silent, does not count.
-[[nodiscard]] std::string held_by(Env& env, const Names& names, const core::QueueEntry& entry);
+/// Where a letter waits. A relay that the recipient does not name any more, or that has been silent,
+/// does not count.
+struct HeldBy {
+  std::string relay;  // label
+  std::uint64_t since = 0;
+  std::uint64_t until = 0;
+};
+[[nodiscard]] std::vector<HeldBy> held_by(Env& env, const Names& names,
+                                          const core::QueueEntry& entry);
+/// "carol until 2026-12-01 12:00", or empty.
+[[nodiscard]] std::string text_of(const std::vector<HeldBy>& held);
 /// Our own record asks for the stamps that the settings say, and names our relays as their newest cards
 /// do.
 [[nodiscard]] core::Status keep_record(Env& env);
