@@ -96,7 +96,7 @@ Status RelayRound::add(Env& env, const core::QueueEntry& entry) {
   if (is_held || relays.empty()) return {};
   // After failures the next one has its turn.
   const auto first = store.queue().progress(entry.id).attempts % relays.size();
-  std::ranges::rotate(relays, relays.begin() + static_cast<std::ptrdiff_t>(first));
+  std::rotate(relays.begin(), relays.begin() + static_cast<std::ptrdiff_t>(first), relays.end());
   if (entry.size > kLeftEverywhere) relays.resize(1);
   for (const auto& relay : relays) errand_to(env, relay).leave(claim);
   return {};
