@@ -93,6 +93,16 @@ stop "$pid"
 as alice fetch
 queue_is_empty alice || die "$(as alice queue)"
 
+# Cancelled: taken back from the relay at the next round.
+before=$(count_mail bob .)
+echo 'not after all' | as alice send -s Cancelled bob
+relayed || die "not left: $(as alice queue)"
+as alice queue cancel Sent/@ >/dev/null
+as alice fetch
+as carol relay ls --json | grep '"bob"' | grep -q '"letters":0' || die "carol holds it still: $(as carol relay ls)"
+as bob fetch
+[ "$(count_mail bob .)" = "$before" ] || die "a letter that was taken back arrived"
+
 # A relay that the recipient has left, and that is gone: the letter is left at his new one.
 echo 'for another relay' | as alice send -s Moved bob
 as alice queue --json | grep -q '"state":"relayed"' || die "$(as alice queue --json)"
