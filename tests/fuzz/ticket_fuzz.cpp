@@ -13,8 +13,8 @@ void target(ByteView input) {
     demand(encode_answer(*answer) == to_bytes(input), "an answer encodes to what came");
   (void)decode_question(input);
   if (const auto receipt = decode_relayed_receipt(input))
-    demand(!open_relayed_receipt(relay_key_of(fixed_key()), receipt->sealed),
-           "a receipt that nobody sealed does not open");
+    demand(!open_relayed_receipt(relay_key_of(relay_key_of(fixed_key())), receipt->sealed),
+           "a receipt for another deposit does not open");
 }
 
 }  // namespace p2pmail::fuzz
