@@ -10,6 +10,7 @@
 #include "core/journal.h"
 #include "core/letter.h"
 #include "core/mime_report.h"
+#include "core/sending.h"
 #include "core/text.h"
 
 namespace p2pmail::core {
@@ -48,14 +49,9 @@ Mailbox5322 recipient_of(Store& store, const IdentityKey& identity) {
 /// The first bytes of the original message, which its header fits in; empty when it cannot be read:
 /// the sender learns of the failure all the same.
 std::string start_of_original(Store& store, const QueueEntry& entry) {
-  const fs::path path = store.queue().stream_path(entry.letter);
-  const auto fd = open_file(path, O_RDONLY);
-  if (!fd) return {};
-  const Source source = [&](std::uint64_t offset, ByteSpan out) -> Status {
-    const auto got = read_at(fd->get(), entry.stream_offset + offset, out, path);
-    if (!got) return got.error();
-    if (*got != out.size()) return Error{Code::kIo, path.string() + ": it is cut short"};
-    return {};
+  StreamFile stream = stream_of(store, entry);
+  const Source source = [&stream](std::uint64_t offset, ByteSpan out) {
+    return stream.read(offset, out);
   };
   auto opener = LetterOpener::open(entry.payload_key, entry.size, source);
   if (!opener) return {};
