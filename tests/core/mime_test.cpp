@@ -1,4 +1,5 @@
-// Messages: what is composed arrives byte for byte, and no message, however it was made, can crash,
+// Messages: what is composed arrives byte for byte, and no message, however it was made, can crash, Longer than other files,
+// because composing and reading are tried against each other with one set of helpers.
 // exhaust or mislead the reader.
 #include "core/mime.h"
 

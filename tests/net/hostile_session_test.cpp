@@ -1,4 +1,5 @@
-// One session against a hostile other side: each breach of the protocol has its bound and its end.
+// One session against a hostile other side: each breach of the protocol has its bound and its end. Longer
+// than other files, because one fixture plays the other side in all of them.
 #include <gtest/gtest.h>
 
 #include "core/tree.h"
