@@ -1,6 +1,6 @@
-// Messages: what is composed arrives byte for byte, and no message, however it was made, can crash, Longer than other files,
-// because composing and reading are tried against each other with one set of helpers.
-// exhaust or mislead the reader.
+// Messages: what is composed arrives byte for byte, and no message, however it was made, can crash,
+// exhaust or mislead the reader. Longer than other files, because composing and reading are tried
+// against each other with one set of helpers.
 #include "core/mime.h"
 
 #include <fcntl.h>
