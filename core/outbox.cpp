@@ -134,6 +134,7 @@ std::vector<QueueEntry> entries_of(const SealedLetter& letter, const MessageId& 
     entry.subject = fit_text(posting.fields.subject, kMaxSubject);
     entry.notify = posting.notify;
     entry.has_leaves = letter.sealed.leaves.size() > 1;
+    entry.siblings = to.size();
     entry.payload_key = letter.payload_key.clone();
     entries.push_back(std::move(entry));
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -9,7 +10,9 @@
 #include <string>
 
 #include "core/envelope.h"
+#include "core/file.h"
 #include "core/mailbox.h"
+#include "core/receipt.h"
 #include "core/room.h"
 #include "core/sealed_file.h"
 #include "core/stamp.h"
@@ -69,7 +72,16 @@ class PostOffice : public Mailbox {
   class HeldFile;
   class IncomingFile;
   using Letters = std::vector<std::unique_ptr<IncomingLetter>>;
+  /// A complete letter of a commit, and its place among the results.
+  struct Coming {
+    IncomingFile* letter;
+    std::size_t place;
+    OpenPath file;
+  };
   void commit_mail(const Letters& letters, std::vector<Result<Bytes>>& results);
+  void sync_files(std::vector<Coming>& complete, std::vector<Result<Bytes>>& results);
+  void answer(std::vector<Coming> arrived, std::vector<Result<Bytes>>& results);
+  [[nodiscard]] Receipt receipt_about(const OpenedEnvelope& opened);
   void commit_held(const Letters& letters, std::vector<Result<Bytes>>& results);
   [[nodiscard]] Result<Considered> hold(const Deposit& deposit,
                                         const std::optional<std::uint64_t>& stamp,
@@ -85,6 +97,7 @@ class PostOffice : public Mailbox {
                 std::vector<std::unique_ptr<OutgoingLetter>>& letters);
   [[nodiscard]] Status hand_over(const Caller& self, OutgoingLetter& letter);
   [[nodiscard]] bool rests(const std::string& entry);
+  [[nodiscard]] std::deque<std::string> entries_for(const IdentityKey& identity);
   /// Merges the sender's card and looks the sending device up in what we then know: kForged, or the
   /// burial is noted in `opened`.
   [[nodiscard]] Status check_device(OpenedEnvelope& opened);
@@ -92,6 +105,8 @@ class PostOffice : public Mailbox {
   Options options_;
   Room room_;
   std::set<std::string> delivered_;
+  std::optional<LastAgreement> last_agreement_;  // between two commits
+  std::map<IdentityKey, std::deque<std::string>> waiting_;  // entries found, not handed out yet
   std::set<std::pair<Digest, DeviceKey>> out_;       // held letters that are being offered
   std::map<IdentityKey, std::uint64_t> coming_;      // bytes on their way, by owner: for his quota
   /// Refused lately, left alone by outgoing() for kRefusalRest, so that one conversation does not

@@ -84,22 +84,21 @@ Status PostOffice::IncomingFile::complete() {
   const auto sealed =
       seal_capsule(*capsule_, office_.store_.store_public(), office_.store_.device());
   if (!sealed) return sealed.error();
-  if (const auto done = writer_->finish(*sealed, opened_.body.size); !done) return done;
-  return writer_->sync();
+  return writer_->finish(*sealed, opened_.body.size);
 }
 
 JournalEntry PostOffice::IncomingFile::journal_entry() const {
   return {opened_.body.sender, opened_.body.root, capsule_->time, folder_, unique_};
 }
 
-Status PostOffice::IncomingFile::deliver() {
+Result<fs::path> PostOffice::IncomingFile::deliver() {
   committed_ = true;
   place_.keep();
-  Maildir& maildir = office_.store_.maildir();
-  const auto done = maildir.deliver(writer_->path(), folder_, unique_, "");
+  const Maildir& maildir = office_.store_.maildir();
+  auto put = maildir.put(writer_->path(), folder_, unique_, "");
   std::error_code ignored;
-  if (done || fs::exists(writer_->path(), ignored)) return done;
-  return sync_directory(maildir.directory(folder_, "new"));
+  if (put || fs::exists(writer_->path(), ignored)) return put;
+  return maildir.directory(folder_, "new");
 }
 
 void PostOffice::IncomingFile::drop() {
@@ -113,15 +112,28 @@ void PostOffice::IncomingFile::announce() const {
       {capsule_->id, opened_.body.sender, folder_, opened_.body.subject, opened_.body.size});
 }
 
-Bytes PostOffice::IncomingFile::receipt_for(PostOffice& office, const OpenedEnvelope& opened,
-                                            bool relayed) {
+Receipt PostOffice::receipt_about(const OpenedEnvelope& opened) {
   Receipt receipt;
   receipt.sender = opened.body.sender;
-  receipt.recipient = office.store_.identity();
-  receipt.device = office.store_.device().device;
+  receipt.recipient = store_.identity();
+  receipt.device = store_.device().device;
   receipt.root = opened.body.root;
   receipt.envelope = opened.envelope_hash;
-  receipt.time = office.options_.clocks().time;
+  receipt.time = options_.clocks().time;
+  return receipt;
+}
+
+Bytes PostOffice::IncomingFile::receipt_of_all(std::span<const Coming> letters) {
+  const IncomingFile& first = *letters.front().letter;
+  Receipt receipt = first.office_.receipt_about(first.opened_);
+  for (const Coming& one : letters.subspan(1))
+    receipt.others.push_back({one.letter->opened_.body.root, one.letter->opened_.envelope_hash});
+  return sign_receipt(receipt, first.office_.store_.device().signing);
+}
+
+Bytes PostOffice::IncomingFile::receipt_for(PostOffice& office, const OpenedEnvelope& opened,
+                                            bool relayed) {
+  const Receipt receipt = office.receipt_about(opened);
   Bytes bytes = sign_receipt(receipt, office.store_.device().signing);
   if (!relayed) return bytes;
   return encode_relayed_receipt(opened.relay_key, office.store_.device().device, bytes);

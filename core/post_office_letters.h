@@ -122,18 +122,24 @@ class PostOffice::IncomingFile : public IncomingLetter {
   ~IncomingFile() override;
 
   Status write(std::uint64_t index, ByteView block) override;
-  /// Everything but the rename: capsule, end, fsync.
+  /// Everything but fsync and rename: capsule, end.
   [[nodiscard]] Status complete();
+  /// What has to be fsynced then.
+  [[nodiscard]] OpenPath file() const { return {writer_->fd(), writer_->path()}; }
   [[nodiscard]] JournalEntry journal_entry() const;
   [[nodiscard]] bool is_there() const { return writer_->is_there(); }
   /// After the journal has it. An intent without its partial means that it is delivered, by us or
-  /// by another process that found our journal record.
-  [[nodiscard]] Status deliver();
+  /// by another process that found our journal record. Answers the directory, to be fsynced.
+  [[nodiscard]] Result<std::filesystem::path> deliver();
   /// The journal could not say whether it has this letter: the file stays, so that either way
   /// holds.
   void keep() { committed_ = true; }
   void drop();
   [[nodiscard]] Bytes receipt() const { return receipt_for(office_, opened_, is_relayed_); }
+  [[nodiscard]] bool is_relayed() const { return is_relayed_; }
+  [[nodiscard]] const IdentityKey& sender() const { return opened_.body.sender; }
+  /// One for letters of one sender that did not come from a relay; at most kMaxReceiptLetters.
+  [[nodiscard]] static Bytes receipt_of_all(std::span<const Coming> letters);
   void announce() const;
   [[nodiscard]] static Bytes receipt_for(PostOffice& office, const OpenedEnvelope& opened,
                                          bool relayed);

@@ -44,8 +44,19 @@ struct State::Impl {
   std::string state_name;
   std::string seen_name;
 
-  Query query(const char* sql) { return Query(state.get(), state_name, sql); }
-  Query seen_query(const char* sql) { return Query(seen.get(), seen_name, sql); }
+  std::optional<sqlite::Statements> state_statements;
+  std::optional<sqlite::Statements> seen_statements;
+
+  Query query(std::string_view sql) { return Query(*state_statements, state_name, sql); }
+  Query seen_query(std::string_view sql) { return Query(*seen_statements, seen_name, sql); }
+
+  /// Empty when there is none.
+  Result<Bytes> card_bytes(const IdentityKey& identity) {
+    auto row = query("SELECT card FROM peers WHERE identity = ?");
+    const auto found = row.bind(identity.view()).step();
+    if (!found) return found.error();
+    return *found ? row.blob(0) : Bytes{};
+  }
 
   Result<LetterEnd> end_in(const Query& row) const {
     LetterEnd found;
@@ -110,12 +121,14 @@ Result<State> State::open(const std::filesystem::path& directory) {
   if (!seen) return seen.error();
   impl->state = std::move(*state);
   impl->seen = std::move(*seen);
+  impl->state_statements.emplace(impl->state.get());
+  impl->seen_statements.emplace(impl->seen.get());
   return State(std::move(impl));
 }
 
 Result<std::vector<Peer>> State::peers() {
-  Query query(impl_->state.get(), impl_->state_name,
-              (std::string(kPeerColumns) + "WHERE petname IS NOT NULL ORDER BY petname").c_str());
+  auto query =
+      impl_->query(std::string(kPeerColumns) + "WHERE petname IS NOT NULL ORDER BY petname");
   std::vector<Peer> all;
   for (;;) {
     const auto row = query.step();
@@ -128,8 +141,7 @@ Result<std::vector<Peer>> State::peers() {
 }
 
 Result<std::optional<Peer>> State::find_peer(std::string_view petname) {
-  Query query(impl_->state.get(), impl_->state_name,
-              (std::string(kPeerColumns) + "WHERE petname = ?").c_str());
+  auto query = impl_->query(std::string(kPeerColumns) + "WHERE petname = ?");
   const auto row = query.bind(petname).step();
   if (!row) return row.error();
   if (!*row) return std::optional<Peer>{};
@@ -139,8 +151,7 @@ Result<std::optional<Peer>> State::find_peer(std::string_view petname) {
 }
 
 Result<std::optional<Peer>> State::find_peer(const IdentityKey& identity) {
-  Query query(impl_->state.get(), impl_->state_name,
-              (std::string(kPeerColumns) + "WHERE identity = ?").c_str());
+  auto query = impl_->query(std::string(kPeerColumns) + "WHERE identity = ?");
   const auto row = query.bind(identity.view()).step();
   if (!row) return row.error();
   if (!*row) return std::optional<Peer>{};
@@ -212,6 +223,9 @@ Status State::together(const std::function<Status()>& work) {
 
 Result<MergeOutcome> State::merge_peer_card(const Card& card, bool create) {
   MergeOutcome outcome;
+  // Most often it is the one that we have, byte for byte: nothing to lock for.
+  if (const auto known = impl_->card_bytes(card.identity()); known && *known == encode_card(card))
+    return outcome;
   const auto merged = together([&]() -> Status {
     auto known = find_peer(card.identity());
     if (!known) return known.error();
