@@ -20,16 +20,19 @@ from cases import BOUNDS, CASES
 from people import Failed, Skipped, World
 
 
+class TooLate(Exception):
+    """The bound of a case; not a Failed, so that no peer is blamed for it."""
+
+
 class Bench:
     """What the cases get: the world, rounds, peers that are there, and where figures go."""
 
     def __init__(self, options):
         self.quick, self.rounds = options.quick, options.rounds
-        self.build = Path(os.environ["P2PMAIL"]).parent
         self.world = None
         self.case = None
         self.figures, self.sections, self.notes, self.peaks = [], [], [], {}
-        self.skipped, self.failed = [], []
+        self.skipped, self.failed, self.broken = [], [], []
 
     def each_round(self):
         for number in range(self.rounds):
@@ -43,6 +46,21 @@ class Bench:
         except (Skipped, Failed) as why:
             self.skip(f"{self.case} beside {kind.__name__}", why)
             return None
+
+    def beside(self, peer, measure):
+        """What the peer's round gave, or None without that peer; one that fails is not asked again."""
+        if not peer or peer in self.broken:
+            return None
+        try:
+            return measure()
+        except Failed as why:
+            self.broken.append(peer)
+            self.fail(f"{self.case} beside {type(peer).__name__}", why)
+            return None
+
+    def fail(self, what, why):
+        self.failed.append({"what": what, "why": str(why)})
+        say(f"FAILED {what}: {why}")
 
     def skip(self, what, why):
         self.skipped.append({"what": what, "why": str(why)})
@@ -60,10 +78,9 @@ class Bench:
         p2pmail is the better one, is of the medians. A goal without a peer is a value of `unit`."""
         one = {"case": case, "what": what, "unit": unit, "ours": ours, "median": statistics.median(ours),
                "less_is_better": less, "goal": goal}
-        if peer:
-            if not peer[1]:
-                return self.figures.append(one)  # without that peer there is nothing to compare with
-            one |= {"peer": peer[0], "peer_values": peer[1], "peer_median": statistics.median(peer[1])}
+        values = [value for value in peer[1] if value is not None] if peer else []
+        if values:
+            one |= {"peer": peer[0], "peer_values": values, "peer_median": statistics.median(values)}
             quotient = one["median"] / one["peer_median"]
             one["ratio"] = 1 / quotient if less else quotient
         self.figures.append(one)
@@ -77,13 +94,22 @@ class Bench:
             CASES[name](self)
         except Skipped as why:
             self.skip(name, why)
-        except (Failed, OSError) as why:
-            self.failed.append({"what": name, "why": str(why)})
-            say(f"FAILED {name}: {why}")
+        except (Failed, TooLate, OSError) as why:
+            self.fail(name, why)
         finally:
             signal.alarm(0)
             self.peaks.update(self.world.peaks)
-            self.world.close()
+            close(self.world)
+
+
+ENDINGS = {signal.SIGTERM, signal.SIGHUP, signal.SIGINT}
+
+
+def close(world):
+    """All of it, although somebody asks again for the end."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    world.close()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
 
 
 def say(line):
@@ -187,7 +213,7 @@ def parse(arguments):
 
 
 def too_late(*_):
-    raise Failed("the bound of the case was reached")
+    raise TooLate("the bound of the case was reached")
 
 
 def write(bench, about, limits, options):
@@ -207,7 +233,7 @@ def main():
         say("GNU time is missing (Debian: time)")
         return 69
     signal.signal(signal.SIGALRM, too_late)
-    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for ending in ENDINGS:
         signal.signal(ending, lambda which, _: sys.exit(128 + which))
     bench = Bench(options)
     place = World()
@@ -215,7 +241,7 @@ def main():
         about = machine.describe(place.place)
         limits = machine.limits(place.place, options.quick)
     finally:
-        place.close()
+        close(place)
     for name in options.cases or CASES:
         bench.run(name)
     write(bench, about, limits, options)

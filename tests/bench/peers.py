@@ -93,7 +93,7 @@ class Postfix:
         try:
             self.world.run([self.program, "-c", self.at / "etc", "stop"], limit=30)
         except Failed:
-            self.world.run([self.program, "-c", self.at / "etc", "abort"], limit=30, check=False)
+            self.world.run([self.program, "-c", self.at / "etc", "abort"], limit=30)
 
     def many(self, count, size, limit):
         """Seconds until that many mails are in the Maildir."""
@@ -230,6 +230,11 @@ class AgeOverSsh:
         self.privilege_separation()
         world.start([self.sshd, "-D", "-e", "-f", self.at / "sshd_config"], self.at / "log")
         until(20, lambda: answers(self.port), "sshd answers")
+        self.login = (
+            f"{self.ssh} -F none -p {self.port} -i {self.at}/user -o IdentitiesOnly=yes -o BatchMode=yes"
+            f" -o StrictHostKeyChecking=no -o UserKnownHostsFile={self.at}/known_hosts"
+            f" -o LogLevel=ERROR 127.0.0.1")
+        world.run(["sh", "-c", f"{self.login} true"], limit=30)
 
     def privilege_separation(self):
         """sshd of root wants this directory, which an installed but stopped service does not make."""
@@ -241,11 +246,8 @@ class AgeOverSsh:
     def one_file(self, path, limit):
         """Seconds until the file is decrypted and synced on the other side."""
         out = self.at / "out"
-        ssh = (f"{self.ssh} -F none -p {self.port} -i {self.at}/user -o IdentitiesOnly=yes -o BatchMode=yes"
-               f" -o StrictHostKeyChecking=no -o UserKnownHostsFile={self.at}/known_hosts"
-               f" -o LogLevel=ERROR 127.0.0.1")
         there = f"{self.age} -d -i {self.at}/key > {out} && sync {out}"
-        line = f"{self.age} -e -R {self.at}/key.pub < '{path}' | {ssh} '{there}'"
+        line = f"{self.age} -e -R {self.at}/key.pub < '{path}' | {self.login} '{there}'"
         seconds, _ = self.world.run(["sh", "-c", line], limit=limit)
         if out.stat().st_size != path.stat().st_size:
             raise Failed("age over ssh delivered another size")

@@ -73,29 +73,31 @@ class World:
         if process in self.running:
             self.running.remove(process)
 
-    def run(self, words, limit=60, stdin=b"", label=None, env=None, check=True, **more):
+    def run(self, words, limit=60, stdin=b"", label=None, env=None):
         """Runs a command; answers (seconds, standard output). With a label its peak is noted."""
         words = [str(one) for one in words]
-        told = None
-        if label:
-            told = tempfile.NamedTemporaryFile(dir=self.place)
-            words = [TIME, "-q", "-f", "%M", "-o", told.name, *words]
+        if not label:
+            return self.run_plainly(words, limit, stdin, env)
+        with tempfile.NamedTemporaryFile(dir=self.place) as told:
+            done = self.run_plainly([TIME, "-q", "-f", "%M", "-o", told.name, *words], limit, stdin, env)
+            self.note_peak(label, int((told.read().split() or [b"0"])[-1]))
+        return done
+
+    def run_plainly(self, words, limit, stdin, env):
         started = time.monotonic()
         process = subprocess.Popen(
-            words, stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, env={**os.environ, **(env or {})}, start_new_session=True, **more)
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, **(env or {})}, start_new_session=True)
         try:
-            out, err = process.communicate(stdin if isinstance(stdin, bytes) else None, timeout=limit)
+            out, err = process.communicate(stdin, timeout=limit)
         except subprocess.TimeoutExpired:
             raise Failed(f"no end after {limit} s: {' '.join(words[-6:])[:300]}") from None
         finally:
             end(process)
         seconds = time.monotonic() - started
-        if label:
-            self.note_peak(label, int((told.read().split() or [b"0"])[-1]))
-        if check and process.returncode != 0:
+        if process.returncode != 0:
             said = err.decode(errors="replace").strip()[-400:]
-            raise Failed(f"exit {process.returncode} of {' '.join(words[-6:])[:300]}: {said}")
+            raise Failed(f"exit {process.returncode} of {' '.join(words[-6:])[-300:]}: {said}")
         return seconds, out
 
     def note_peak(self, label, kib):
@@ -168,8 +170,9 @@ class Person:
         self.home = home or world.place / "people" / name
         self.server = None
 
-    def create(self):
+    def create(self, settings=""):
         self.home.mkdir(parents=True)
+        (self.home / "config").write_text(settings)
         self.run("keygen", "--name", self.name, "--no-passphrase")
         return self
 
