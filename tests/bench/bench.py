@@ -242,6 +242,8 @@ def main():
         limits = machine.limits(place.place, options.quick)
     finally:
         close(place)
+    if about["file_system"] == "tmpfs":
+        bench.note("the directory is in memory, where fsync costs nothing: set TMPDIR")
     for name in options.cases or CASES:
         bench.run(name)
     write(bench, about, limits, options)
