@@ -151,7 +151,7 @@ bool body_fits(const Message& message, std::uint64_t size) {
       return size == message.envelope_size + (message.inlined ? message.size : 0);
     case Verb::kHashes: return between(1, kMaxListSize) && size % core::Digest::kSize == 0;
     case Verb::kBlock: return between(1, core::kBlockSize);
-    case Verb::kStored: return between(1, core::kMaxReceipt);
+    case Verb::kStored: return between(0, core::kMaxReceipt);
     case Verb::kAsk: return between(1, core::kMaxQuestion);
     case Verb::kTold: return between(1, core::kMaxAnswer);
     case Verb::kError:

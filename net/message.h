@@ -12,7 +12,8 @@
 //   hashes    "n", "g"                                concatenated    its answer
 //   block     "n", "b" index                          block           in ascending order
 //   credit    "n", "c" blocks more                    -               receiver can take that many more
-//   stored    "n"                                     receipt         safely stored
+//   stored    "n"                                     receipt, or -   safely stored; - when the receipt
+//                                                     that came last covers this letter too
 //   error     "n" (0 = the conversation), "k" kind, "t" text          a refusal; with kind
 //             "unknown-prekey" the body is the receiver's current card
 //   ask       "n"                                     question        about letters that a relay holds

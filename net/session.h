@@ -28,8 +28,8 @@
 namespace p2pmail::net {
 
 inline constexpr std::uint64_t kBlockCredit = 4;
-inline constexpr std::size_t kOfferWindow = 64;       // our unanswered offers
-inline constexpr std::size_t kMaxOpenOffers = 64;     // the other side's unanswered offers
+inline constexpr std::size_t kOfferWindow = 128;      // our unanswered offers
+inline constexpr std::size_t kMaxOpenOffers = 128;    // the other side's unanswered offers
 inline constexpr std::uint64_t kIdleSeconds = 30;     // without a message: the conversation ends
 inline constexpr std::uint64_t kBulkIdleSeconds = 300;  // while blocks flow: 1 MiB on a slow link
 inline constexpr std::uint64_t kNoProgressSeconds = 600;  // with messages that bring nobody further
@@ -191,6 +191,8 @@ class Session {
   std::size_t needless_ = 0;  // offers refused, or of letters we have
   std::size_t ready_ = 0;  // complete, waiting for flush
   std::uint64_t ready_bytes_ = 0;
+  core::Bytes receipt_said_;   // one may cover many letters: it goes out once
+  core::Bytes receipt_heard_;
 };
 
 }  // namespace p2pmail::net

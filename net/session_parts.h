@@ -11,12 +11,13 @@
 namespace p2pmail::net {
 
 inline constexpr std::uint64_t kInlineWindow = std::uint64_t{1} << 20;  // our unanswered bytes
+inline constexpr std::size_t kClaimed = 64;  // letters at a time: each has its file open
 inline constexpr std::size_t kBulkWindow = 4;  // unanswered offers without their letter, each way
 inline constexpr std::size_t kQuestionWindow = 16;  // our unanswered questions
 inline constexpr std::size_t kMaxControl = 512;         // answers that the other side did not fetch
 inline constexpr std::size_t kMaxQuestions = 10'000;    // in one conversation
 inline constexpr std::size_t kMaxNeedless = 1024;       // offers in one conversation for nothing
-inline constexpr std::size_t kMaxReady = 64;            // complete inline letters before a commit
+inline constexpr std::size_t kMaxReady = 128;           // complete inline letters before a commit
 inline constexpr std::uint64_t kMaxReadyBytes = std::uint64_t{4} << 20;
 inline constexpr std::size_t kMaxEvents = 4096;         // only reached when nobody fetches them
 inline constexpr std::uint64_t kHashesAhead = 2 * kBlockCredit;  // blocks before a group's first

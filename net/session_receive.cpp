@@ -234,7 +234,7 @@ void Session::answer(std::uint64_t number, const core::Root& root,
   Message out;
   out.verb = Verb::kStored;
   out.number = number;
-  out.body = std::move(*receipt);
+  if (*receipt != receipt_said_) receipt_said_ = out.body = std::move(*receipt);
   control_.push_back(std::move(out));
   if (root != core::Root{}) note(Event::Kind::kReceived, root, {});
 }

@@ -18,7 +18,7 @@ bool Session::claim() {
     caller.transport = options_.transport;
     caller.identity = *options_.expected;
   }
-  for (auto& letter : mailbox_.outgoing(caller, kOfferWindow)) {
+  for (auto& letter : mailbox_.outgoing(caller, kClaimed)) {
     auto sending = std::make_unique<Sending>();
     sending->root = letter->root();
     sending->size = letter->size();
@@ -184,10 +184,12 @@ void Session::handle_credit(const Message& message) {
 void Session::handle_stored(const Message& message) {
   const auto found = sending_.find(message.number);
   if (found == sending_.end()) return violation("stored what was not offered");
+  if (!message.body.empty()) receipt_heard_ = message.body;
+  if (receipt_heard_.empty()) return violation("stored without a receipt");
   auto sending = std::move(found->second);
   sending_.erase(found);
   if (sending->inlined()) inline_in_flight_ -= sending->size;
-  if (auto status = sending->letter->delivered(message.body); !status)
+  if (auto status = sending->letter->delivered(receipt_heard_); !status)
     return give_up(std::move(sending), status.error(), Event::Kind::kFailed);
   if (sending->letter->has_twin()) wake();
   note(Event::Kind::kDelivered, sending->root, {});
