@@ -31,7 +31,8 @@ Result<std::unique_ptr<OpenedMessage>> open_message(Env& env, const std::filesys
   auto stored = core::StoredMessage::open(path, *secret, store.store_public(), store.card());
   if (!stored) return stored.error();
   auto opened = std::make_unique<OpenedMessage>(OpenedMessage{std::move(*stored), {}});
-  if (auto whole = opened->stored.verify_stream(); !whole) return whole.error().in(path.string());
+  const core::Blobs blobs(store.paths().mail());
+  if (auto ready = opened->stored.open_stream(blobs); !ready) return ready.error().in(path.string());
   auto source = opened->stored.source();
   if (!source) return source.error().in(path.string());
   opened->source = std::move(*source);

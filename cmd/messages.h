@@ -18,7 +18,8 @@ namespace p2pmail::cmd {
 [[nodiscard]] core::Result<std::vector<core::Listed>> resolve_messages(
     Env& env, const std::vector<std::string>& words);
 
-/// Unlocked, its sender proved, its stream hashed. Stays where it is: parts refer to each other.
+/// Unlocked, its sender proved, its stream ready (core/stored_message.h). Stays where it is: parts
+/// refer to each other.
 struct OpenedMessage {
   core::StoredMessage stored;
   core::MessageSource source;
