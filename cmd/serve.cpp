@@ -264,6 +264,7 @@ void Server::say(const net::Event& event) {
     case Kind::kMet:
     case Kind::kReceived:
     case Kind::kDelivered:
+    case Kind::kProgress:
       return;
     case Kind::kRefused:
       return env_.detail("refused: " + event.error.context);

@@ -41,11 +41,17 @@ struct Draft {
     int fd = -1;       // not owned; read to its end from where it is
   };
   std::vector<Attachment> attachments;
+  /// Asked while a file is waited for (a pipe, a terminal); true ends it with kTimeout. Empty: never.
+  std::function<bool()> stopped = {};
+  /// Told the path of an attachment that was written to while it was read: as many bytes were taken
+  /// as it had when it was begun, but they may be of different times.
+  std::function<void(const std::string& path)> changed = {};
 };
 
 /// Writes the message, LF line ends, to `sink`: text/plain in UTF-8 (a body that is not UTF-8 is
 /// declared unknown-8bit), attachments with a guessed type and Content-Transfer-Encoding binary.
-/// No Bcc field ever. kIo when a file cannot be read, or the sink's error.
+/// Regular files say their size (RFC 2183 section 2.7), and that many bytes follow: one that ends
+/// sooner is kIo. No Bcc field ever. kIo when a file cannot be read, or the sink's error.
 [[nodiscard]] Status compose(const Draft& draft, const Sink& sink);
 
 /// The fields of a header that listing, verification and the outer header need. Decoded to UTF-8
