@@ -266,10 +266,10 @@ BlobSurvey survey_blobs(const Maildir& maildir, SurveyOf what) {
 // neither: what may go is looked for once more.
 Status tend_blobs(const Maildir& maildir, const Now& now) {
   const Blobs blobs(maildir.root());
-  if (list_blobs(blobs).empty()) return {};
+  if (!facts_of(blobs.directory())) return {};
   const auto checked = was_checked(blobs, now);
   if (!checked) return checked.error();
-  if (*checked) return {};
+  if (*checked || list_blobs(blobs).empty()) return {};
   remove_all_leftovers(blobs);
   const auto over = mark_unused(blobs, survey_blobs(maildir, SurveyOf::kBlobs), now);
   if (!over) return over.error();

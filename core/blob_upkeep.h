@@ -50,8 +50,8 @@ struct BlobSurvey {
 enum class SurveyOf { kBlobs, kAll };
 [[nodiscard]] BlobSurvey survey_blobs(const Maildir& maildir, SurveyOf what);
 
-/// One round of upkeep, at most daily; without blobs it costs one look at a directory. Answers the first
-/// error; what could not be certain is none.
+/// One round of upkeep, at most daily; else, and without blobs, it costs one or two calls of lstat.
+/// Answers the first error; what could not be certain is none.
 [[nodiscard]] Status tend_blobs(const Maildir& maildir, const Now& now);
 
 }  // namespace p2pmail::core
