@@ -32,6 +32,7 @@ struct DialOptions {
   std::chrono::milliseconds connect{5000};  // per place, until CURVE and hello are through
   std::chrono::milliseconds total{0};       // for everything; 0 = as long as there is progress
   std::size_t at_once = 32;                 // conversations in flight
+  std::uint64_t limit_rate = 0;             // bytes a second that we send, all together; 0 = no limit
   const std::atomic<bool>* stop = nullptr;  // set by a signal handler: end soon
 };
 

@@ -103,6 +103,7 @@ struct Node::State {
   std::optional<Router> router;
   std::map<core::Bytes, std::unique_ptr<Inbound>> inbound;  // by routing id
   std::vector<std::unique_ptr<Conversation>> dialed;
+  std::uint64_t rate = 0;
   bool input_left = false;
   int long_input = 0;
   bool due = true;
@@ -371,6 +372,8 @@ core::Result<core::Endpoint> Node::listen(const core::Endpoint& endpoint) {
   }
   return state_->front->listen(endpoint);
 }
+
+void Node::limit_rate(std::uint64_t bytes_per_second) { state_->rate = bytes_per_second; }
 
 core::Status Node::run(const NodeHooks& hooks, int wake_fd, const std::atomic<bool>& stop) {
   while (!stop) {

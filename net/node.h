@@ -37,6 +37,8 @@ class Node {
                                                     const core::AgreeSecret& own);
   ~Node();
   core::Result<core::Endpoint> listen(const core::Endpoint& endpoint);
+  /// Bytes a second that it sends, in all conversations together; 0 = no limit. Before run.
+  void limit_rate(std::uint64_t bytes_per_second);
   /// Runs until *stop (checked at least every 200 ms; ends within a second). `wake_fd` (readable =
   /// the queue may have changed; the node reads and discards what is in it) may be -1.
   core::Status run(const NodeHooks& hooks, int wake_fd, const std::atomic<bool>& stop);

@@ -37,10 +37,15 @@ inline constexpr std::uint64_t kHelloSeconds = 10;
 
 /// What a driver or command may want to know, in order of happening.
 struct Event {
-  enum class Kind { kMet, kDelivered, kRefused, kReceived, kFailed };
+  enum class Kind { kMet, kDelivered, kRefused, kReceived, kFailed, kProgress };
   Kind kind = Kind::kMet;
-  core::Root root;     // of the letter, for kDelivered, kRefused, kReceived, kFailed
+  core::Root root;     // of the letter, for all but kMet
   core::Error error;   // for kRefused, kFailed
+  /// For kProgress, of letters of more than one block only: bytes of the sealed stream; at most one for
+  /// every 4 MiB and one at the end. `done` counts what was there from an earlier transfer.
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;
+  bool outgoing = false;
 };
 
 class Session {
