@@ -108,6 +108,20 @@ Status PostOffice::admit(const Caller& caller, const EnvelopeBody& body, bool& k
   return blocked ? Error{Code::kTimeout, "later"} : Status{};
 }
 
+/// The sender keeps what is too large for now, and hears why.
+Status PostOffice::check_size(const Caller& caller, const EnvelopeBody& body, bool known) {
+  if (options_.max_size == 0 || body.size <= options_.max_size) return {};
+  if (body.sender == store_.identity()) return {};
+  LetterWaiting waiting;
+  waiting.letter = {body.sender, caller.identity,         body.root,
+                    body.size,   options_.clocks().time, known};
+  waiting.subject = body.subject;
+  const auto added = store_.state().add_waiting(waiting.letter);
+  waiting.is_new = !added || *added;
+  if (options_.on_waiting) options_.on_waiting(waiting);
+  return Error{Code::kTimeout, "later: larger than is taken unasked"};
+}
+
 Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope,
                                         ByteView admission) {
   const auto admitted = decode_admission(admission);
@@ -141,6 +155,7 @@ Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope,
     return Considered(StoredAlready{IncomingFile::receipt_for(*this, *opened, relayed)});
   }
   if (const auto trusted = check_device(*opened); !trusted) return trusted.error();
+  if (const auto fits = check_size(caller, body, known); !fits) return fits.error();
   auto place = room_.reserve(body.size);
   if (!place) return place.error();
   if (!known || opened->device_buried)

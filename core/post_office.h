@@ -27,6 +27,13 @@ struct NewMail {
   std::uint64_t size = 0;
 };
 
+/// A letter that was offered and not taken, because it is larger than Options::max_size.
+struct LetterWaiting {
+  Waiting letter;
+  std::string subject;  // as the envelope says; not cleaned, and kept nowhere
+  bool is_new = false;  // not offered before, as far as is known
+};
+
 class PostOffice : public Mailbox {
  public:
   struct Options {
@@ -35,6 +42,10 @@ class PostOffice : public Mailbox {
     StampWork stamps;
     std::function<Now()> clocks = read_clocks;
     std::function<void(const NewMail&)> on_mail;
+    /// A larger letter for us is answered "later", and remembered. 0 = no limit; what we send to
+    /// ourselves and what we hold for others has none.
+    std::uint64_t max_size = 0;
+    std::function<void(const LetterWaiting&)> on_waiting;
     /// Only entries with these ids are handed out (send's own); empty = all that are due.
     std::set<std::string> only;
     Backoff backoff = Backoff::kGrows;  // of what fails
@@ -79,6 +90,7 @@ class PostOffice : public Mailbox {
   [[nodiscard]] Status check_quota(Shelf& shelf, const HeldLetter& letter);
   [[nodiscard]] Status check_stamp(const Card& card, const Root& root,
                                    const std::optional<std::uint64_t>& stamp);
+  [[nodiscard]] Status check_size(const Caller& caller, const EnvelopeBody& body, bool known);
   [[nodiscard]] Status admit(const Caller& caller, const EnvelopeBody& body, bool& known,
                              const std::optional<std::uint64_t>& stamp);
   void add_held(const Caller& caller, std::size_t max,
