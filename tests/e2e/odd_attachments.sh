@@ -90,10 +90,10 @@ if [ "$(id -u)" != 0 ]; then
 fi
 nothing_left "$sent"
 
-# interrupted WORDS COMMAND...: runs until it is at work, then ^C.
+# interrupted COMMAND...: with descriptor 3 for input, until it is at work; then ^C.
 sealing() { [ -n "$(ls "$partial" 2>/dev/null)" ]; }
 interrupted() {
-  as alice "$@" 2>err &
+  P2PMAIL_HOME=$work/alice "$P2PMAIL" "$@" <&3 2>err & # itself, to get the signal
   pid=$!
   until_true 20 sealing || die "does not begin: $*"
   kill -INT "$pid"
@@ -103,16 +103,17 @@ interrupted() {
   grep -q 'interrupted; nothing was queued' err || die "$(cat err)"
   nothing_left "$sent"
 }
-interrupted send -s endless -a /dev/zero me </dev/null
-interrupted send -s waiting -a pipe me </dev/null
+exec 3</dev/null
+interrupted send -s endless -a /dev/zero me
+interrupted send -s waiting -a pipe me
 exec 3<>pipe
-interrupted send -s typing me <&3
+interrupted send -s typing me
 exec 3<&-
 
 # A file that becomes shorter while it is read. It has to be caught in the middle.
 shrinks() {
   truncate -s 600M shrinking
-  as alice send -s shrinking -a shrinking me </dev/null 2>err &
+  P2PMAIL_HOME=$work/alice "$P2PMAIL" send -s shrinking -a shrinking me </dev/null 2>err &
   pid=$!
   until_true 20 sealing || return 1
   : >shrinking
