@@ -130,8 +130,9 @@ json 0 bob fetch --max-size 1
 some waiting '"hint":"'
 json 0 bob fetch --list
 some waiting '"from":"alice"'
-json 0 bob fetch
-some new-mail '"subject":"more"'
+# Whoever was told "later" waits for a few seconds before he offers it again.
+came() { as bob fetch --json >came && cat came >>said && grep -q '"type":"new-mail".*"subject":"more"' came; }
+until_true 20 came || die "no new-mail: $(cat came)"
 
 # Errors: at least one for every code that a command line can bring about alone.
 json 78 nobody ls
