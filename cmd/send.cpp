@@ -81,6 +81,7 @@ Status run_send(Env& env, const SendOptions& options) {
       options.takes_message() ? prepare_message(env, options) : prepare_draft(env, options);
   if (!prepared) return prepared.error();
   prepared->posting.policy = env.settings.header_policy;
+  prepared->posting.inline_max = env.settings.inline_max;
   prepared->posting.notify = options.notify;
   auto posted = core::post(env.store(), prepared->posting, env.clock());
   if (!posted) return posted.error();

@@ -64,6 +64,7 @@ Status Blobs::adopt(const fs::path& partial, const MessageId& name,
   if (const auto kept = replace_file(leaves_path(name), joined(leaves)); !kept) return kept;
   if (rename(partial.c_str(), target.c_str()) != 0)
     return errno_error(errno, target, "cannot rename to it");
+  (void)unlink((target.string() + ".unused").c_str());  // the mark of one before (blob_upkeep.h)
   return sync_directory(directory_);
 }
 

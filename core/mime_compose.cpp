@@ -185,6 +185,7 @@ std::string attachment_fields(const std::string& name, const Input& input) {
   const bool is_utf8_text = type.starts_with("text/") && starts_as_utf8(input);
   return "Content-Type: " + type + (is_utf8_text ? "; charset=utf-8" : "") +
          "\nContent-Disposition: attachment;\n " + name_parameter(clean_value(name)) +
+         (input.size() ? ";\n size=" + std::to_string(*input.size()) : "") +
          "\nContent-Transfer-Encoding: binary\n\n";
 }
 
@@ -243,7 +244,7 @@ std::string rfc5322_date(std::uint64_t time) {
 Status compose(const Draft& draft, const Sink& sink) {
   init();
   auto put = [&](const std::string& text) { return sink(bytes_of(text)); };
-  Input body(draft.body_fd, "message body");
+  Input body(draft.body_fd, "message body", {}, draft.stopped);
   if (auto read = body.peek(); !read) return read;
   if (draft.attachments.empty()) {
     auto done = put(message_fields(draft) + body_fields(body));
@@ -257,10 +258,12 @@ Status compose(const Draft& draft, const Sink& sink) {
   if (done) done = body.copy(sink);
   for (const Draft::Attachment& attachment : draft.attachments) {
     if (!done) return done;
-    Input file(attachment.fd, attachment.path);
+    Input file(attachment.fd, attachment.path, {}, draft.stopped);
+    file.expect_size();
     if (auto read = file.peek(); !read) return read;
     done = put("\n--" + boundary + "\n" + attachment_fields(attachment.name, file));
     if (done) done = file.copy(sink);
+    if (done && draft.changed && file.has_changed()) draft.changed(attachment.path);
   }
   return done ? put("\n--" + boundary + "--\n") : done;
 }

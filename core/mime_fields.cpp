@@ -1,6 +1,8 @@
 #include "core/mime_fields.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstring>
 
 #include "core/mime.h"
 #include "core/mime_glib.h"
@@ -83,6 +85,11 @@ void read_disposition(const std::string& value, Content& content) {
   auto name =
       cut(g_mime_content_disposition_get_parameter(disposition.get(), "filename"), kMaxFileName);
   if (!name.empty()) content.file_name = std::move(name);
+  const char* size = g_mime_content_disposition_get_parameter(disposition.get(), "size");
+  if (size == nullptr) return;
+  const char* end = size + std::strlen(size);
+  const auto [rest, failure] = std::from_chars(size, end, content.size);
+  if (failure != std::errc{} || rest != end) content.size = 0;
 }
 
 const Field* find_field(const std::vector<Field>& fields, std::string_view name) {

@@ -50,6 +50,7 @@ struct Content {
   std::string file_name;
   Transfer transfer = Transfer::kIdentity;
   bool is_attachment = false;  // Content-Disposition: attachment
+  std::uint64_t size = 0;      // of Content-Disposition (RFC 2183 section 2.7); 0 = none
 };
 [[nodiscard]] Content content_of(const std::vector<Field>& fields, std::string_view default_type);
 

@@ -1,5 +1,8 @@
 #include "core/mime_input.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +19,7 @@ namespace {
 
 constexpr std::size_t kPeek = 64 * 1024;
 constexpr std::size_t kMaxLine = 998;  // RFC 5322 section 2.1.1
+constexpr int kStopMilliseconds = 200;  // the longest that a stop goes unnoticed
 
 /// What the first bytes allow to promise about all of them. Binary promises nothing, so that is
 /// what a body is that goes on after the bytes that were looked at.
@@ -33,21 +37,65 @@ const char* body_encoding(const Input& input) {
   return is_ascii ? "7bit" : "8bit";
 }
 
+/// Until there is something to read, or the end. False: stopped.
+bool wait_readable(int fd, const Input::Stopped& stopped) {
+  pollfd item{fd, POLLIN, 0};
+  for (;;) {
+    if (stopped && stopped()) return false;
+    const int ready = poll(&item, 1, stopped ? kStopMilliseconds : -1);
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return true;  // read says what is wrong
+  }
+}
+
 }  // namespace
 
-Input::Input(int fd, std::string name, std::string_view start)
-    : fd_(fd), name_(std::move(name)), buffer_(std::max(kPeek, start.size())), size_(start.size()) {
+Input::Input(int fd, std::string name, std::string_view start, Stopped stopped)
+    : fd_(fd),
+      name_(std::move(name)),
+      buffer_(std::max(kPeek, start.size())),
+      size_(start.size()),
+      stopped_(std::move(stopped)) {
   std::copy(start.begin(), start.end(), buffer_.begin());
 }
 
+void Input::expect_size() {
+  struct stat facts {};
+  if (fd_ < 0 || fstat(fd_, &facts) != 0 || !S_ISREG(facts.st_mode)) return;
+  const off_t at = lseek(fd_, 0, SEEK_CUR);
+  if (at < 0 || facts.st_size <= at) return;
+  (void)posix_fadvise(fd_, 0, 0, POSIX_FADV_SEQUENTIAL);
+  expected_ = static_cast<std::uint64_t>(facts.st_size - at);
+  file_size_ = static_cast<std::uint64_t>(facts.st_size);
+  modified_ = facts.st_mtim;
+}
+
+bool Input::has_changed() const {
+  struct stat facts {};
+  if (!expected_ || fstat(fd_, &facts) != 0) return false;
+  return static_cast<std::uint64_t>(facts.st_size) != file_size_ ||
+         facts.st_mtim.tv_sec != modified_.tv_sec || facts.st_mtim.tv_nsec != modified_.tv_nsec;
+}
+
 Status Input::peek() {
+  const bool is_first = taken_ == 0;
   while (fd_ >= 0 && !is_whole_ && size_ < buffer_.size()) {
-    auto got = read_some(fd_, name_, ByteSpan(buffer_).subspan(size_));
-    if (!got) return got.error();
-    size_ += *got;
-    is_whole_ = *got == 0;
+    ByteSpan room = ByteSpan(buffer_).subspan(size_);
+    if (expected_) room = room.first(std::min<std::uint64_t>(room.size(), *expected_ - taken_));
+    std::size_t count = 0;
+    if (!room.empty()) {
+      auto got = read_some(fd_, name_, room, stopped_);
+      if (!got) return got.error();
+      count = *got;
+    }
+    size_ += count;
+    taken_ += count;
+    is_whole_ = count == 0;
   }
   is_whole_ = is_whole_ || fd_ < 0;
+  if (!expected_ || !is_whole_ || taken_ == *expected_) return {};
+  if (!is_first) return Error{Code::kIo, name_ + ": became shorter while it was read", ""};
+  // /sys says 4096 of everything. Nothing was promised yet.
+  expected_ = taken_;
   return {};
 }
 
@@ -61,12 +109,17 @@ Status Input::copy(const Sink& sink) {
   return {};
 }
 
-Result<std::size_t> read_some(int fd, const std::string& name, ByteSpan out) {
-  ssize_t got = 0;
-  do got = ::read(fd, out.data(), out.size());
-  while (got < 0 && errno == EINTR);
-  if (got >= 0) return static_cast<std::size_t>(got);
-  return Error{Code::kIo, errno_error(errno, name, "cannot read").context};
+Result<std::size_t> read_some(int fd, const std::string& name, ByteSpan out,
+                              const Input::Stopped& stopped) {
+  bool waits = static_cast<bool>(stopped);
+  for (;;) {
+    if (waits && !wait_readable(fd, stopped)) return Error{Code::kTimeout, "interrupted", ""};
+    const ssize_t got = ::read(fd, out.data(), out.size());
+    if (got >= 0) return static_cast<std::size_t>(got);
+    waits = waits || errno == EAGAIN;
+    if (errno != EINTR && errno != EAGAIN)
+      return Error{Code::kIo, errno_error(errno, name, "cannot read").context};
+  }
 }
 
 bool starts_as_utf8(const Input& input) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 namespace p2pmail::core::mime {
 
@@ -10,12 +12,20 @@ namespace {
 constexpr std::size_t kPiece = 64 * 1024;
 // What is kept of a line: enough for a boundary and for the name of a field.
 constexpr std::size_t kLineStart = kMaxBoundary + 16;
+constexpr std::uint64_t kLeastSkip = kPiece;
+constexpr int kMaxLies = 16;  // then sizes do not count: each costs a look into the distance
 
 struct Line {
   std::uint64_t start = 0;
   std::uint64_t end = 0;       // after the line end
   std::string_view text;       // at most kLineStart bytes of it, line end included
   std::uint64_t line_end = 0;  // where its line end starts
+};
+
+/// A content's end that its size told.
+struct Skip {
+  std::uint64_t place = 0;
+  std::uint8_t before = 0;  // the byte in front of it
 };
 
 Error too_much(const char* what) {
@@ -30,6 +40,14 @@ class Splitter {
   [[nodiscard]] Status start() { return open_node(-1, 0, 0); }
   [[nodiscard]] Status take(const Line& line);
   [[nodiscard]] Status finish(std::uint64_t size);
+  /// Only boundaries count in the line that comes, and only as its first bytes.
+  [[nodiscard]] bool in_content() const { return in_ == In::kContent; }
+  /// The last line of those that in_content allows not to show.
+  void pass(const Line& line) { last_ = line; }
+  /// Where to go on instead of right after the last line: the end of a content.
+  [[nodiscard]] std::optional<Skip> take_skip() { return std::exchange(skip_, {}); }
+  /// No boundary is open: the rest is content.
+  [[nodiscard]] bool is_done() const { return in_content() && open_.empty(); }
   [[nodiscard]] std::vector<Node> nodes() && { return std::move(nodes_); }
 
  private:
@@ -41,6 +59,8 @@ class Splitter {
 
   [[nodiscard]] Status open_node(int parent, int depth, std::uint64_t at);
   [[nodiscard]] Status end_header(std::uint64_t header_end, std::uint64_t content);
+  [[nodiscard]] Status find_skip(const Node& part);
+  [[nodiscard]] std::optional<std::size_t> level_of(std::string_view line, bool& is_last) const;
   [[nodiscard]] bool take_boundary(const Line& line, Status& status);
   void close_until(int node, std::uint64_t end);
   [[nodiscard]] std::uint64_t content_end_before(const Line& boundary) const;
@@ -53,6 +73,8 @@ class Splitter {
   In in_ = In::kHeader;
   bool has_field_ = false;
   Line last_;
+  std::optional<Skip> skip_;
+  int lies_ = 0;  // sizes that no boundary proved
 };
 
 Status Splitter::open_node(int parent, int depth, std::uint64_t at) {
@@ -85,7 +107,40 @@ Status Splitter::end_header(std::uint64_t header_end, std::uint64_t content) {
   part.is_message = is_message_type(part.about.type) && is_plain;
   if (part.is_container) open_.push_back({"--" + part.about.boundary, current_});
   if (part.is_message) return open_node(current_, part.depth + 1, content);
+  return part.is_container ? Status() : find_skip(part);
+}
+
+/// The size is the sender's word, so a boundary must prove it.
+Status Splitter::find_skip(const Node& part) {
+  const std::uint64_t size = part.about.size;
+  if (part.about.transfer != Transfer::kBinary || size < kLeastSkip || open_.empty()) return {};
+  if (lies_ >= kMaxLies || part.content > source_.size || size >= source_.size - part.content)
+    return {};
+  const std::uint64_t end = part.content + size;
+  auto text = read_range(source_, end - 1, std::min(source_.size, end + kLineStart + 2));
+  if (!text) return text.error();
+  std::string_view line = std::string_view(*text).substr(1);
+  line.remove_prefix(line.starts_with("\r\n") ? 2 : line.starts_with('\n') ? 1 : line.size());
+  line = line.substr(0, std::min(line.find('\n'), kLineStart));
+  bool is_last = false;
+  if (level_of(line, is_last))
+    skip_ = Skip{end, static_cast<std::uint8_t>(text->front())};
+  else
+    ++lies_;
   return {};
+}
+
+/// Which of the open boundaries this line is, if any, and whether it closes.
+std::optional<std::size_t> Splitter::level_of(std::string_view line, bool& is_last) const {
+  if (!line.starts_with("--")) return std::nullopt;
+  const auto text = line.substr(0, line.find_last_not_of(" \t\r\n") + 1);
+  for (std::size_t level = open_.size(); level-- > 0;) {
+    if (!text.starts_with(open_[level].boundary)) continue;
+    const auto rest = text.substr(open_[level].boundary.size());
+    is_last = rest == "--";
+    if (rest.empty() || is_last) return level;
+  }
+  return std::nullopt;
 }
 
 /// Everything inside of `until` (not itself) ends.
@@ -103,23 +158,17 @@ std::uint64_t Splitter::content_end_before(const Line& boundary) const {
 }
 
 bool Splitter::take_boundary(const Line& line, Status& status) {
-  if (!line.text.starts_with("--")) return false;
-  const auto last = line.text.find_last_not_of(" \t\r\n");
-  const auto text = line.text.substr(0, last + 1);
-  for (std::size_t level = open_.size(); level-- > 0;) {
-    const std::string& boundary = open_[level].boundary;
-    if (!text.starts_with(boundary)) continue;
-    const auto rest = text.substr(boundary.size());
-    if (!rest.empty() && rest != "--") continue;
-    const int container = open_[level].node;
-    if (in_ == In::kHeader) status = end_header(line.start, line.start);
-    close_until(container, content_end_before(line));
-    open_.resize(level + (rest.empty() ? 1 : 0));
-    in_ = In::kContent;
-    if (status && rest.empty()) status = open_node(container, node(container).depth + 1, line.end);
-    return true;
-  }
-  return false;
+  bool is_last = false;
+  const auto level = level_of(line.text, is_last);
+  if (!level) return false;
+  const int container = open_[*level].node;
+  if (in_ == In::kHeader) status = end_header(line.start, line.start);
+  skip_.reset();
+  close_until(container, content_end_before(line));
+  open_.resize(*level + (is_last ? 0 : 1));
+  in_ = In::kContent;
+  if (status && !is_last) status = open_node(container, node(container).depth + 1, line.end);
+  return true;
 }
 
 Status Splitter::take(const Line& line) {
@@ -152,44 +201,80 @@ Status Splitter::finish(std::uint64_t size) {
   return {};
 }
 
-/// Finds the lines in pieces of a message. Only the start of each is kept.
+/// Finds the lines in pieces of a message. Only the start of each is kept, and of content, which
+/// may be large, only lines that begin as a boundary does are looked at.
 class LineFinder {
  public:
   explicit LineFinder(Splitter& splitter) : splitter_(splitter) {}
 
+  /// The bytes at `next`, up to their end or to where the splitter skips.
   Status take(ByteView piece) {
     while (!piece.empty()) {
-      const void* found = std::memchr(piece.data(), '\n', piece.size());
-      const std::size_t size =
-          found == nullptr
-              ? piece.size()
-              : static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - piece.data()) +
-                    1;
-      keep(piece.first(size));
-      if (found != nullptr)
+      const std::size_t size = line_size(piece);
+      if (size == 0) return keep(piece), Status();
+      const bool is_plain = (text_.empty() ? piece[0] : text_[0]) != '-';
+      if (is_plain && splitter_.in_content()) {
+        pass(piece.first(size));
+      } else {
+        keep(piece.first(size));
         if (auto done = end_line(true); !done) return done;
+        const auto skip = splitter_.take_skip();
+        if (skip && skip->place > at_) {
+          const std::uint64_t distance = skip->place - at_;
+          go_to(*skip);
+          if (distance >= piece.size() - size) return {};
+          piece = piece.subspan(static_cast<std::size_t>(distance));
+        }
+      }
       piece = piece.subspan(size);
     }
     return {};
   }
   Status finish() { return at_ == start_ ? Status() : end_line(false); }
+  [[nodiscard]] std::uint64_t next() const { return at_; }
 
  private:
+  /// With its line end; 0 = the piece has none.
+  static std::size_t line_size(ByteView piece) {
+    const void* found = std::memchr(piece.data(), '\n', piece.size());
+    if (found == nullptr) return 0;
+    return static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - piece.data()) + 1;
+  }
+  /// In the middle of a line of which it is known that it is no boundary.
+  void go_to(const Skip& skip) {
+    start_ = skip.place - 1;
+    at_ = skip.place;
+    text_ = '\0';
+    last_ = skip.before;
+  }
   void keep(ByteView bytes) {
     const std::size_t room = kLineStart - std::min(kLineStart, text_.size());
     text_ += text_of(bytes).substr(0, room);
+    count(bytes);
+  }
+  void count(ByteView bytes) {
     before_last_ = bytes.size() > 1 ? bytes[bytes.size() - 2] : last_;
     last_ = bytes.back();
     at_ += bytes.size();
   }
+  void pass(ByteView rest_of_line) {
+    count(rest_of_line);
+    splitter_.pass(line(true));
+    start_line();
+  }
   Status end_line(bool has_end) {
+    auto taken = splitter_.take(line(has_end));
+    start_line();
+    return taken;
+  }
+  [[nodiscard]] Line line(bool has_end) const {
     const std::uint64_t size = !has_end ? 0 : before_last_ == '\r' && at_ - start_ > 1 ? 2 : 1;
-    const Line line{start_, at_, text_, at_ - size};
-    auto taken = splitter_.take(line);
+    return {start_, at_, text_, at_ - size};
+  }
+  void start_line() {
     start_ = at_;
     text_.clear();
     before_last_ = last_ = 0;
-    return taken;
   }
 
   Splitter& splitter_;
@@ -231,9 +316,15 @@ Result<std::vector<Node>> split_parts(const MessageSource& source) {
   Splitter splitter(source);
   if (auto started = splitter.start(); !started) return started.error();
   LineFinder lines(splitter);
-  auto read =
-      read_pieces(source, 0, source.size, [&](ByteView piece) { return lines.take(piece); });
-  if (!read) return read.error();
+  Bytes buffer(kPiece);
+  while (lines.next() < source.size && !splitter.is_done()) {
+    const std::uint64_t left = source.size - lines.next();
+    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, left));
+    auto got = source.read(lines.next(), ByteSpan(buffer).first(want));
+    if (!got) return got.error();
+    if (*got == 0 || *got > want) return too_much("it ends too early");
+    if (auto taken = lines.take(ByteView(buffer).first(*got)); !taken) return taken.error();
+  }
   if (auto ended = lines.finish(); !ended) return ended.error();
   if (auto ended = splitter.finish(source.size); !ended) return ended.error();
   return std::move(splitter).nodes();

@@ -44,6 +44,9 @@ struct Node {
 [[nodiscard]] Status read_pieces(const MessageSource& source, std::uint64_t start,
                                  std::uint64_t end, const Sink& each);
 
+/// A binary part that says its size is not read when a boundary stands where its content then ends:
+/// what looks like a boundary inside of it is content. Any other size changes nothing.
+///
 /// All nodes, parents before their parts, in the order of the message. kMalformed when there are
 /// more than kMaxParts, they nest deeper than kMaxNesting, or a header is longer than kMaxHeader.
 [[nodiscard]] Result<std::vector<Node>> split_parts(const MessageSource& source);

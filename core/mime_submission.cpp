@@ -130,7 +130,8 @@ struct Submission::State {
   bool has_crlf = false;
   std::string body_type;  // fields for a body that the program says nothing about
 
-  [[nodiscard]] Status take(std::string text, Extent extent, int fd, const std::string& name);
+  [[nodiscard]] Status take(std::string text, Extent extent, int fd, const std::string& name,
+                            const Input::Stopped& stopped);
   [[nodiscard]] Status list_recipients(const std::string& name);
   [[nodiscard]] bool has(std::string_view field) const {
     return std::any_of(fields.begin(), fields.end(),
@@ -155,13 +156,14 @@ Status Submission::State::list_recipients(const std::string& name) {
   return Error{Code::kMalformed, name + ": more than 128 KiB of addresses in one header", ""};
 }
 
-Status Submission::State::take(std::string text, Extent extent, int fd, const std::string& name) {
+Status Submission::State::take(std::string text, Extent extent, int fd, const std::string& name,
+                               const Input::Stopped& stopped) {
   if (text.substr(0, extent.header).find('\0') != std::string::npos) {
     return Error{Code::kMalformed, name + ": NUL in the header", ""};
   }
   const auto first = text.find('\n');
   has_crlf = first != std::string::npos && first > 0 && text[first - 1] == '\r';
-  body = std::make_unique<Input>(fd, name, std::string_view(text).substr(extent.body));
+  body = std::make_unique<Input>(fd, name, std::string_view(text).substr(extent.body), stopped);
   text.resize(extent.header);
   raw = std::move(text);
   fields = split_fields(raw);
@@ -202,7 +204,8 @@ Submission::Submission(Submission&&) noexcept = default;
 Submission& Submission::operator=(Submission&&) noexcept = default;
 Submission::~Submission() = default;
 
-Result<Submission> Submission::read(int fd, const std::string& name) {
+Result<Submission> Submission::read(int fd, const std::string& name,
+                                    std::function<bool()> stopped) {
   init();
   constexpr std::size_t kPiece = 16 * 1024;
   std::string text;
@@ -214,14 +217,15 @@ Result<Submission> Submission::read(int fd, const std::string& name) {
     }
     const std::size_t size = text.size();
     text.resize(size + kPiece);
-    auto got =
-        read_some(fd, name, ByteSpan(reinterpret_cast<std::uint8_t*>(text.data()) + size, kPiece));
+    const ByteSpan room(reinterpret_cast<std::uint8_t*>(text.data()) + size, kPiece);
+    auto got = read_some(fd, name, room, stopped);
     if (!got) return got.error();
     text.resize(size + *got);
     is_all = *got == 0;
   }
   auto state = std::make_unique<State>();
-  if (auto taken = state->take(std::move(text), *extent, fd, name); !taken) return taken.error();
+  if (auto taken = state->take(std::move(text), *extent, fd, name, stopped); !taken)
+    return taken.error();
   return Submission(std::move(state));
 }
 

@@ -31,6 +31,7 @@ class PostOffice : public Mailbox {
  public:
   struct Options {
     HeaderPolicy policy = HeaderPolicy::kBaseline;
+    std::uint64_t inline_max = kInlineMax;  // a larger stream lies beside the Maildir (core/blobs.h)
     RoomLimits room;
     StampWork stamps;
     std::function<Now()> clocks = read_clocks;

@@ -383,6 +383,7 @@ Result<std::optional<BlobRef>> blob_of(const std::filesystem::path& path) {
       continue;
     if (!region) break;
     const auto head = parse_head(bytes_of(*start).subspan(*region));
+    if (!head && head.error().code == Code::kUnsupported) return head.error().in(path.string());
     return head ? head->blob : std::optional<BlobRef>();
   }
   return std::optional<BlobRef>();

@@ -36,6 +36,8 @@ namespace p2pmail::core {
 inline constexpr std::size_t kMaxPrefix = 64 * 1024;
 inline constexpr std::size_t kRegionHead = 32;
 inline constexpr std::size_t kStubHead = 60;
+/// A larger stream lies in a blob, as long as no setting says otherwise (bytes).
+inline constexpr std::uint64_t kInlineMax = std::uint64_t{32} << 20;
 // Control bytes on purpose: no mail program produces them at the start of a part.
 inline constexpr std::string_view kMagic{"p2pmail-sealed\x1a\n", 16};
 
@@ -123,7 +125,7 @@ class SealedFile {
 };
 
 /// The blob that a file names, from its region head alone, whatever its capsule is; nullopt when it is
-/// no stub. Errors when the file cannot be read.
+/// no stub. Errors when the file cannot be read; kUnsupported for a version that is not known.
 [[nodiscard]] Result<std::optional<BlobRef>> blob_of(const std::filesystem::path& path);
 /// Reads only the outer header of a file (for listing): at most kMaxPrefix bytes.
 [[nodiscard]] Result<std::string> read_outer(const std::filesystem::path& path);

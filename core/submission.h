@@ -22,8 +22,9 @@ class Submission {
  public:
   /// Reads up to the end of the header from `fd`, which is not owned and must stay open.
   /// kMalformed: the header is longer than 1 MiB, holds NUL, or has more than 128 KiB of addresses.
-  /// kIo. `name` is for errors.
-  [[nodiscard]] static Result<Submission> read(int fd, const std::string& name);
+  /// kIo. `name` is for errors, `stopped` as in Draft, also for the body.
+  [[nodiscard]] static Result<Submission> read(int fd, const std::string& name,
+                                               std::function<bool()> stopped = {});
   Submission(Submission&&) noexcept;
   Submission& operator=(Submission&&) noexcept;
   ~Submission();

@@ -299,7 +299,7 @@ TEST_F(SealedFileTest, RefusesOverflowingSizes) {
 
 TEST_F(SealedFileTest, NamesTheVersionThatItDoesNotKnow) {
   std::string bytes = make("");
-  bytes[19] = 2;
+  bytes[19] = 3;
   EXPECT_EQ(open_error(bytes), Code::kUnsupported);
 }
 
