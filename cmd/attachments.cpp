@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 
+#include "cmd/format.h"
 #include "core/crypto.h"
 #include "core/file.h"
 #include "core/text.h"
@@ -21,6 +23,30 @@ using core::Status;
 namespace {
 
 constexpr int kMaxTaken = 10'000;
+constexpr std::uint64_t kWriteback = std::uint64_t{8} << 20;  // bytes
+
+/// Better said at once than after an hour. What the contents have at least is compared, because their
+/// encodings hide how much it will be; a disk that fills all the same ends it later.
+Status check_room(int directory, const std::vector<core::PartInfo>& parts,
+                  const std::string& shown) {
+  struct statvfs facts {};
+  if (fstatvfs(directory, &facts) != 0) return {};
+  const std::uint64_t room = std::uint64_t{facts.f_bavail} * facts.f_frsize;
+  std::uint64_t needed = 0;
+  for (const auto& part : parts) needed += part.least_size;
+  if (needed <= room) return {};
+  return Error{Code::kNoSpace, fmt::format("{}: {} are needed and {} are free", shown,
+                                           human_size(needed), human_size(room)),
+               ""};
+}
+
+/// Lets the disk work while we do, so that the fsync at the end is short. It promises nothing.
+void start_writeback(int fd, std::uint64_t& started, std::uint64_t written) {
+  if (written - started < kWriteback) return;
+  (void)sync_file_range(fd, static_cast<off64_t>(started), static_cast<off64_t>(written - started),
+                        SYNC_FILE_RANGE_WRITE);
+  started = written;
+}
 
 /// Names made in one directory, removed again unless kept.
 class NamesIn {
@@ -62,10 +88,11 @@ Status write_temporary(const core::Message& message, int number, int directory,
       openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) return core::errno_error(errno, shown, "cannot create");
   made.add(name);
-  std::uint64_t offset = 0;
+  std::uint64_t offset = 0, started = 0;
   auto written = message.write_part(number, [&](core::ByteView bytes) -> Status {
     auto put = core::write_at(file.get(), offset, bytes, shown);
     offset += bytes.size();
+    start_writeback(file.get(), started, offset);
     return put;
   });
   if (!written) return written;
@@ -102,6 +129,7 @@ Result<std::vector<std::string>> save_parts(const core::Message& message,
   auto opened = core::open_file(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (!opened) return opened.error();
   const int fd = opened->get();
+  if (auto room = check_room(fd, parts, directory); !room) return room.error();
   NamesIn temporary(fd), named(fd);
   for (const auto& part : parts) {
     const std::string shown = directory + "/" + core::safe_file_name(part.file_name);

@@ -11,7 +11,8 @@ namespace p2pmail::cmd {
 
 /// Saves these parts into a directory, made when missing, (mode 0600) under names made safe; a name
 /// that is taken gets -1, -2, ... before its extension. Answers the names. Contents are complete
-/// and synced before any name appears; after a failure none is left.
+/// and synced before any name appears; after a failure none is left. kNoSpace before anything is
+/// written when the file system has no room for all of it.
 [[nodiscard]] core::Result<std::vector<std::string>> save_parts(
     const core::Message& message, const std::vector<core::PartInfo>& parts,
     const std::string& directory);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/blob_upkeep.h"
 #include "core/expiry.h"
 
 #include "cmd/format.h"
@@ -23,6 +24,7 @@ core::PostOffice::Options post_office_options(Env& env) {
   core::PostOffice::Options options;
   options.clocks = env.clock;
   options.policy = env.settings.header_policy;
+  options.inline_max = env.settings.inline_max;
   options.room.keep_free = env.settings.keep_free;
   options.max_size = env.settings.max_size;
   options.stamps = stamp_work(env);
@@ -114,6 +116,10 @@ core::Status tend_queue(Env& env, std::function<void(const core::NewMail&)> on_m
       std::chrono::duration_cast<std::chrono::seconds>(env.settings.expire).count());
   options.notice = {env.settings.header_policy, std::move(on_mail)};
   return core::tend_queue(env.store(), options, env.clock());
+}
+
+core::Status tend_blobs(Env& env) {
+  return core::tend_blobs(env.store().maildir(), env.clock());
 }
 
 const char* word_of(core::Ending ending) {

@@ -54,6 +54,9 @@ void note_unreached(core::Store& store, const std::vector<std::string>& entries,
 [[nodiscard]] core::Status tend_queue(Env& env,
                                       std::function<void(const core::NewMail&)> on_mail = {});
 
+/// Ends streams of large letters that no mail names any longer (core/blob_upkeep.h).
+[[nodiscard]] core::Status tend_blobs(Env& env);
+
 /// A word for how a letter ended, in text and JSON.
 [[nodiscard]] const char* word_of(core::Ending ending);
 

@@ -9,6 +9,7 @@
 #include "cmd/doctor.h"
 #include "cmd/format.h"
 #include "cmd/names.h"
+#include "core/blob_upkeep.h"
 #include "core/post_office.h"
 #include "core/sealed_file.h"
 #include "core/text.h"
@@ -67,6 +68,31 @@ void count_folder(core::Maildir& maildir, const std::string& folder, MailCount& 
   }
 }
 
+/// Large letters (core/blobs.h): mail without its stream, streams without mail.
+void check_blobs(const core::Maildir& maildir, Findings& findings) {
+  const auto survey = core::survey_blobs(maildir, core::SurveyOf::kAll);
+  for (const auto& broken : survey.broken) {
+    findings.push_back({Level::kProblem, "large mail", broken.file.string() + ": " + broken.why,
+                        "restore mail/.p2pmail/blobs from a backup; p2pmail rm ends the message"});
+  }
+  if (!survey.doubt.empty()) {
+    findings.push_back({Level::kWarning, "large mail", survey.doubt,
+                        "nothing is tidied up while files cannot be read"});
+    return;
+  }
+  std::uint64_t size = 0;
+  for (const auto& one : survey.unused) size += one.size;
+  if (!survey.unused.empty()) {
+    findings.push_back({Level::kOk, "large mail",
+                        fmt::format("{} of {} streams belong to no mail, {}", survey.unused.size(),
+                                    survey.blobs, human_size(size)),
+                        "fetch and serve remove them 30 days after they were first seen so"});
+  } else if (survey.blobs > 0 && survey.broken.empty()) {
+    findings.push_back({Level::kOk, "large mail",
+                        fmt::format("{} streams beside the Maildir", survey.blobs), ""});
+  }
+}
+
 }  // namespace
 
 void check_card(Env& env, Findings& findings) {
@@ -115,6 +141,7 @@ void check_maildir(Env& env, Findings& findings) {
                         fmt::format("{} unfinished files are older than 36 hours", stale),
                         "left by a crash; p2pmail doctor --repair removes them"});
   }
+  check_blobs(maildir, findings);
 }
 
 void check_queue(Env& env, Findings& findings) {

@@ -148,6 +148,7 @@ Status run_fetch(Env& env, const Options& options) {
   if (auto kept = env.store().upkeep(env.clock()); !kept) return kept;
   if (auto kept = keep_record(env); !kept) return kept;
   if (auto kept = keep_peers_copy(env); !kept) env.note("warning: " + kept.error().context);
+  if (auto tended = tend_blobs(env); !tended) env.note("warning: " + tended.error().context);
   if (auto tidied = tidy_relays(env); !tidied) env.note("warning: " + tidied.error().context);
   auto names = Names::load(env.store());
   if (!names) return names.error();

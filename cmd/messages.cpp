@@ -23,18 +23,38 @@ Result<std::vector<core::Listed>> resolve_messages(Env& env,
   return found;
 }
 
-Result<std::unique_ptr<OpenedMessage>> open_message(Env& env, const std::filesystem::path& path,
-                                                    const PassphraseOptions& passphrase) {
+Result<std::unique_ptr<OpenedMessage>> open_stored(Env& env, const std::filesystem::path& path,
+                                                   const PassphraseOptions& passphrase) {
   auto secret = unlock_store(env, passphrase);
   if (!secret) return secret.error();
   core::Store& store = env.store();
   auto stored = core::StoredMessage::open(path, *secret, store.store_public(), store.card());
   if (!stored) return stored.error();
-  auto opened = std::make_unique<OpenedMessage>(OpenedMessage{std::move(*stored), {}});
-  if (auto whole = opened->stored.verify_stream(); !whole) return whole.error().in(path.string());
-  auto source = opened->stored.source();
+  return std::make_unique<OpenedMessage>(OpenedMessage{std::move(*stored), {}, {}});
+}
+
+core::Status open_content(Env& env, OpenedMessage& opened, const std::filesystem::path& path) {
+  const core::Blobs blobs(env.store().paths().mail());
+  // What is wrong with a blob names that file.
+  if (auto ready = opened.stored.open_stream(blobs); !ready)
+    return opened.stored.is_large() ? ready : ready.error().in(path.string());
+  auto source = opened.stored.source();
   if (!source) return source.error().in(path.string());
-  opened->source = std::move(*source);
+  opened.source.size = source->size;
+  opened.source.read = [read = std::move(source->read), &opened](std::uint64_t offset,
+                                                                 core::ByteSpan out) {
+    auto got = read(offset, out);
+    if (!got && opened.failed) opened.failed = got.error();
+    return got;
+  };
+  return {};
+}
+
+Result<std::unique_ptr<OpenedMessage>> open_message(Env& env, const std::filesystem::path& path,
+                                                    const PassphraseOptions& passphrase) {
+  auto opened = open_stored(env, path, passphrase);
+  if (!opened) return opened;
+  if (auto ready = open_content(env, **opened, path); !ready) return ready.error();
   return opened;
 }
 

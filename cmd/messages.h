@@ -18,13 +18,22 @@ namespace p2pmail::cmd {
 [[nodiscard]] core::Result<std::vector<core::Listed>> resolve_messages(
     Env& env, const std::vector<std::string>& words);
 
-/// Unlocked, its sender proved, its stream hashed. Stays where it is: parts refer to each other.
+/// Unlocked, its sender proved, its stream ready (core/stored_message.h). Stays where it is: parts
+/// refer to each other.
 struct OpenedMessage {
   core::StoredMessage stored;
   core::MessageSource source;
+  /// The first error that `source` gave: for those who show what could be read of a text.
+  core::Status failed;
 };
 [[nodiscard]] core::Result<std::unique_ptr<OpenedMessage>> open_message(
     Env& env, const std::filesystem::path& path, const PassphraseOptions& passphrase);
+/// The same in two steps: who wrote it is proved after the first, and `source` can be read after the
+/// second (kNotFound: a large letter without its blob).
+[[nodiscard]] core::Result<std::unique_ptr<OpenedMessage>> open_stored(
+    Env& env, const std::filesystem::path& path, const PassphraseOptions& passphrase);
+[[nodiscard]] core::Status open_content(Env& env, OpenedMessage& opened,
+                                        const std::filesystem::path& path);
 /// Its MIME structure; valid as long as `opened`. kMalformed (beyond the bounds of core/mime), with
 /// the hint that the bytes can still be had.
 [[nodiscard]] core::Result<core::Message> parse_message(const OpenedMessage& opened,

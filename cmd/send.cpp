@@ -110,6 +110,7 @@ Status run_send(Env& env, const SendOptions& options) {
       options.takes_message() ? prepare_message(env, options) : prepare_draft(env, options);
   if (!prepared) return not_queued(env, prepared.error());
   prepared->posting.policy = env.settings.header_policy;
+  prepared->posting.inline_max = env.settings.inline_max;
   prepared->posting.notify = options.notify;
   auto posted = seal_and_queue(env, *prepared);
   if (!posted) return not_queued(env, posted.error());

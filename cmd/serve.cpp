@@ -145,6 +145,7 @@ void Server::look_after() {
   if (auto kept = env_.store().upkeep(env_.clock()); !kept) warn_once(kept.error().context);
   if (auto kept = keep_record(env_); !kept) warn_once(kept.error().context);
   if (auto kept = keep_peers_copy(env_); !kept) warn_once(kept.error().context);
+  if (auto tended = tend_blobs(env_); !tended) warn_once(tended.error().context);
   if (auto tidied = tidy_relays(env_); !tidied) warn_once(tidied.error().context);
   load_names();
   const auto told = [this](const core::NewMail& mail) { announce(env_, names_, mail); };

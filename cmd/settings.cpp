@@ -89,6 +89,13 @@ Status set_size(std::uint64_t& size, const std::string& text) {
   return {};
 }
 
+/// Every file below the least size would be two.
+Status set_inline_max(Settings& settings, const std::string& text) {
+  constexpr std::uint64_t kLeast = 64 * 1024;
+  auto set = set_size(settings.inline_max, text);
+  return set && settings.inline_max < kLeast ? Status(wrong("at least 64K")) : set;
+}
+
 Status set_bits(std::uint64_t& bits, const std::string& text) {
   std::uint64_t value = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -134,6 +141,7 @@ constexpr Row kRows[] = {
      [](Settings& s, const std::string& text) { return set_size(s.limit_rate, text); }},
     {"max_size", "0",
      [](Settings& s, const std::string& text) { return set_size(s.max_size, text); }},
+    {"inline_max", "32M", set_inline_max},
 };
 
 Status apply(Settings& settings, Shown shown) {

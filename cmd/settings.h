@@ -43,6 +43,7 @@ struct Settings {
   std::uint64_t keep_free = 0;            // bytes of disk that receiving leaves alone
   std::uint64_t limit_rate = 0;           // bytes a second that are sent; 0 = no limit
   std::uint64_t max_size = 0;             // of a letter that is taken unasked; 0 = no limit
+  std::uint64_t inline_max = 0;           // bytes: larger mail lies beside the Maildir
 
   /// Every key as `config` shows it, in the order of the table.
   struct Shown {

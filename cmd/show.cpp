@@ -197,8 +197,10 @@ Status show(Env& env, const core::Listed& listed, const OpenedMessage& opened,
             const core::Message& message) {
   auto names = Names::load(env.store());
   if (!names) return names.error();
-  auto shown = env.json ? env.write(core::bytes_of(as_json(*names, listed, opened, message)))
-                        : page(env, as_text(*names, opened, message));
+  const std::string text =
+      env.json ? as_json(*names, listed, opened, message) : as_text(*names, opened, message);
+  if (!opened.failed) return opened.failed;  // the text is not whole
+  auto shown = env.json ? env.write(core::bytes_of(text)) : page(env, text);
   if (shown) mark_seen(env, listed.file);
   return shown;
 }

@@ -11,6 +11,7 @@
 
 #include "core/crypto.h"
 #include "core/file.h"
+#include "core/partial.h"
 #include "core/text.h"
 
 namespace p2pmail::core {
@@ -24,13 +25,10 @@ constexpr std::size_t kCheckSize = 8;
 constexpr std::size_t kFixedSize = 2 + 1 + 32 + 8 + 1 + 1 + kCheckSize;
 constexpr std::size_t kMaxRecord = kFixedSize + 255 + 255;
 constexpr std::uint64_t kStalePartial = 86400;  // seconds
+constexpr std::uint64_t kStaleStream = 30 * kStalePartial;
 constexpr std::uint64_t kPage = 4096;  // what a disk writes whole, or not at all
 constexpr std::chrono::seconds kLockWait{30};
 constexpr std::size_t kIndexBatch = 1000;       // rows of one transaction
-
-Digest seen_key(const IdentityKey& sender, const Root& root) {
-  return hash(kSeenContext, {sender.view(), root.view()});
-}
 
 Digest check_of(ByteView record) { return hash(kCheckContext, {record}); }
 
@@ -137,7 +135,8 @@ void discard_stale(const std::filesystem::path& path, std::uint64_t now) {
   if (!fd) return;
   struct stat info {};
   if (fstat(fd->get(), &info) != 0 || !S_ISREG(info.st_mode)) return;
-  if (static_cast<std::uint64_t>(info.st_mtime) + kStalePartial >= now) return;
+  const auto age = path.extension() == kPartialSuffix ? kStaleStream : kStalePartial;
+  if (static_cast<std::uint64_t>(info.st_mtime) + age >= now) return;
   const auto ours = lock_file(fd->get(), LockKind::kExclusive, {}, path);
   if (ours && *ours) (void)unlink(path.c_str());
 }
@@ -148,6 +147,10 @@ Status finish_delivery(Maildir& maildir, const State::SeenRow& row) {
 }
 
 }  // namespace
+
+Digest seen_key(const IdentityKey& sender, const Root& root) {
+  return hash(kSeenContext, {sender.view(), root.view()});
+}
 
 Journal::Journal(std::filesystem::path path, State& state)
     : path_(std::move(path)), state_(state) {}

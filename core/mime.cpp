@@ -8,6 +8,7 @@
 #include "core/mime_own.h"
 #include "core/mime_parts.h"
 #include "core/mime_text.h"
+#include "core/text.h"
 
 namespace p2pmail::core {
 
@@ -107,13 +108,18 @@ struct Change {
   bool renames = false;  // the header of a message: fields of ours are renamed
   bool hides = false;    // an encoded message: its reader must not look inside
   bool encodes = false;  // the content becomes base64
-  [[nodiscard]] bool any() const { return renames || hides || encodes; }
+  bool shortens = false;  // a note stands for the content
+  [[nodiscard]] bool any() const { return renames || hides || encodes || shortens; }
+  [[nodiscard]] bool replaces_content() const { return encodes || shortens; }
 };
 
-Result<Change> change_of(const MessageSource& source, const Node& node, bool is_message_header) {
+Result<Change> change_of(const MessageSource& source, const Node& node, bool is_message_header,
+                         std::uint64_t max_part) {
   Change change;
   change.renames = is_message_header;
   if (node.is_container || node.is_message) return change;
+  change.shortens = node.end - node.content > max_part;
+  if (change.shortens) return change;
   change.hides = is_message_type(node.about.type);
   auto encodes = needs_base64(source, node);
   if (!encodes) return encodes.error();
@@ -121,15 +127,38 @@ Result<Change> change_of(const MessageSource& source, const Node& node, bool is_
   return change;
 }
 
-/// `around` is the message/rfc822 part that `node` is the content of, if any.
+/// "; filename=..." of a note (RFC 2183, RFC 2231); empty for a part without a name.
+std::string note_name(const std::string& file_name) {
+  if (file_name.empty()) return {};
+  std::string value;
+  for (const char c : safe_file_name(file_name) + ".txt") {
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    if (is_plain) value += c;
+    else value += "%" + to_hex(bytes_of(std::string_view(&c, 1)));
+  }
+  return ";\n filename*=utf-8''" + value;
+}
+
+/// The fields that describe a note, in place of those of the part.
+std::string note_fields(const PartInfo& part) {
+  return "Content-Type: text/plain; charset=utf-8\n"
+         "Content-Transfer-Encoding: 8bit\n"
+         "Content-Disposition: inline" +
+         note_name(part.file_name) + "\n";
+}
+
+/// `around` is the message/rfc822 part that `node` is the content of, if any; `part` is what a note
+/// stands for.
 Status write_header(const MessageSource& source, const Node& node, const Node* around,
-                    const Change& change, const Sink& sink) {
+                    const Change& change, const PartInfo* part, const Sink& sink) {
   auto header = read_range(source, node.header, node.content);
   if (!header) return header.error();
   std::replace(header->begin(), header->end(), '\0', kNoNul);
   std::string text = around != nullptr && !around->has_empty_line ? "\n" : "";
-  bool needs_version = change.encodes && change.renames;  // messages do, parts do not
+  bool needs_version = change.replaces_content() && change.renames;  // messages do, parts do not
   for (const Field& field : split_fields(*header)) {
+    if (change.shortens && field.name.starts_with("content-")) continue;
     if (change.encodes && field.name == "content-transfer-encoding") continue;
     if (field.name == "mime-version") needs_version = false;
     const bool is_hidden = change.hides && field.name == "content-type";
@@ -138,11 +167,12 @@ Status write_header(const MessageSource& source, const Node& node, const Node* a
   if (needs_version) text += "MIME-Version: 1.0\n";
   if (change.hides) text += "Content-Type: application/octet-stream\n";
   if (change.encodes) text += "Content-Transfer-Encoding: base64\n";
+  if (change.shortens && part != nullptr) text += note_fields(*part);
   // A message/rfc822 part without an empty line gets it from the message inside.
   const bool lacks_end = node.content < node.end && !node.is_message;
   if (node.has_empty_line && header->ends_with("\r\n")) {
     text += "\r\n";
-  } else if (node.has_empty_line || change.encodes || lacks_end) {
+  } else if (node.has_empty_line || change.replaces_content() || lacks_end) {
     text += '\n';
   }
   return sink(bytes_of(text));
@@ -171,6 +201,13 @@ std::string text_of_part(const MessageSource& source, const Node& node, std::siz
   return std::string(cut_utf8(text, max));
 }
 
+/// Whatever the encoding: three characters for a byte in quoted-printable, two thirds of base64.
+std::uint64_t least_size(const Node& node) {
+  const std::uint64_t size = node.end - node.content;
+  if (is_plain(node.about.transfer) || node.is_message) return size;
+  return node.about.transfer == Transfer::kQuotedPrintable ? size / 3 : size / 3 * 2;
+}
+
 }  // namespace
 
 struct Message::State {
@@ -181,6 +218,8 @@ struct Message::State {
   HeaderFields header;
 
   void list_parts();
+  /// Null for a container.
+  [[nodiscard]] const PartInfo* part_of(std::size_t node) const;
   /// Inside of something that its sender attached.
   [[nodiscard]] bool is_attached(const Node& node) const;
   [[nodiscard]] std::string texts(std::string_view type, std::size_t count, std::size_t max) const;
@@ -197,9 +236,16 @@ void Message::State::list_parts() {
     part.is_attachment =
         node.about.is_attachment || (!node.is_message && !node.about.type.starts_with("text/"));
     part.encoded_size = node.end - node.content;
+    part.least_size = least_size(node);
     parts.push_back(std::move(part));
     node_of.push_back(i);
   }
+}
+
+const PartInfo* Message::State::part_of(std::size_t node) const {
+  const auto found = std::lower_bound(node_of.begin(), node_of.end(), node);
+  if (found == node_of.end() || *found != node) return nullptr;
+  return &parts[static_cast<std::size_t>(found - node_of.begin())];
 }
 
 bool Message::State::is_attached(const Node& node) const {
@@ -256,21 +302,25 @@ Status Message::write_part(int number, const Sink& sink) const {
   return decode(state_->source, state_->nodes[index], sink);
 }
 
-Status Message::write_textual(const Sink& sink) const {
+Status Message::write_textual(const Sink& sink, const Shortening& shortening) const {
   const MessageSource& source = state_->source;
   std::uint64_t written = 0;
-  for (const Node& node : state_->nodes) {
+  for (std::size_t i = 0; i < state_->nodes.size(); ++i) {
+    const Node& node = state_->nodes[i];
     const Node* parent =
         node.parent < 0 ? nullptr : &state_->nodes[static_cast<std::size_t>(node.parent)];
     const Node* around = parent != nullptr && parent->is_message ? parent : nullptr;
-    auto change = change_of(source, node, parent == nullptr || around != nullptr);
+    const PartInfo* part = state_->part_of(i);
+    const auto change = change_of(source, node, parent == nullptr || around != nullptr,
+                                  shortening.note ? shortening.max_part : UINT64_MAX);
     if (!change) return change.error();
     if (!change->any()) continue;
     auto put = write_without_nul(source, written, node.header, sink);
-    if (put) put = write_header(source, node, around, *change, sink);
+    if (put) put = write_header(source, node, around, *change, part, sink);
     if (put && change->encodes) put = write_as_base64(source, node, sink);
+    if (put && change->shortens) put = sink(bytes_of(shortening.note(*part)));
     if (!put) return put;
-    written = change->encodes ? node.end : node.content;
+    written = change->replaces_content() ? node.end : node.content;
   }
   return write_without_nul(source, written, source.size, sink);
 }

@@ -90,6 +90,15 @@ struct PartInfo {
   std::string file_name;  // proposed by the sender, UTF-8, not safe; empty = none
   bool is_attachment = false;
   std::uint64_t encoded_size = 0;  // bytes in the message
+  std::uint64_t least_size = 0;    // bytes that its content has at least, decoded
+};
+
+/// How write_textual makes a message short: a part of more than `max_part` bytes (as it is in the
+/// message) gives way to a text/plain part that says what `note` says (UTF-8, whole lines); its file
+/// name, with ".txt", still tells which one it was.
+struct Shortening {
+  std::uint64_t max_part = UINT64_MAX;
+  std::function<std::string(const PartInfo&)> note = {};
 };
 
 /// A parsed message over a source that must outlive it. Bounds: at most 10,000 parts, nesting 64,
@@ -113,8 +122,9 @@ class Message {
   /// hook): binary parts become base64. Our own fields are renamed (rename_own_fields) in the
   /// header of the message and of messages inside of it. A header that ends without an empty line
   /// gets one, and a message inside that is encoded (RFC 2046 section 5.2.1 forbids that) becomes
-  /// application/octet-stream, so that the reader finds no other headers than we did.
-  [[nodiscard]] Status write_textual(const Sink& sink) const;
+  /// application/octet-stream, so that the reader finds no other headers than we did. What gives way
+  /// to a note is not read.
+  [[nodiscard]] Status write_textual(const Sink& sink, const Shortening& shortening = {}) const;
 
  private:
   struct State;

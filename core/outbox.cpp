@@ -4,7 +4,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <memory>
+#include <utility>
+
 #include "core/address.h"
+#include "core/blobs.h"
 #include "core/capsule.h"
 #include "core/envelope.h"
 #include "core/letter.h"
@@ -15,20 +19,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A sealed file under construction in the partial directory; removed unless it was given away.
+/// A sealed file under construction in the partial directory, and the blob of a large one; removed
+/// unless they were given away.
 struct SealedLetter {
   fs::path path;
+  fs::path stream;     // the file that holds the stream: `path`, or the blob
   std::string letter;  // its name in the queue
   LetterSealer::Sealed sealed;
   std::uint64_t stream_offset = 0;
   SymmetricKey payload_key;
   MessageId id;
+  std::unique_ptr<Blobs> blobs;  // when there is a blob
 
   SealedLetter() = default;
   SealedLetter(SealedLetter&&) = default;
   SealedLetter& operator=(SealedLetter&&) = default;
   ~SealedLetter() {
     if (!path.empty()) (void)unlink(path.c_str());
+    if (blobs) blobs->remove(id);
   }
 };
 
@@ -62,6 +70,58 @@ std::size_t id_place(std::string_view prefix) {
   return digits;
 }
 
+std::string with_id(std::string prefix, const MessageId& id) {
+  return prefix.empty() ? prefix : prefix.replace(id_place(prefix), kIdDigits, to_hex(id));
+}
+
+/// Everything in one file: the capsule and the id go into their places in front of the stream.
+Status finish_whole(SealedFileWriter& writer, const SealedLetter& letter, const std::string& prefix,
+                    ByteView head) {
+  if (const auto done = writer.finish(head, letter.sealed.size); !done) return done;
+  if (!prefix.empty()) {
+    const auto fd = open_file(letter.path, O_WRONLY);
+    if (!fd) return fd.error();
+    const std::string digits = to_hex(letter.id);
+    if (const auto put = write_at(fd->get(), id_place(prefix), bytes_of(digits), letter.path); !put)
+      return put;
+  }
+  return writer.sync();
+}
+
+/// The file under construction becomes the blob, as it is, and a stub takes its name. A crash on the
+/// way leaves at most a blob that no mail names.
+Status finish_large(const Store& store, SealedFileWriter& writer, SealedLetter& letter,
+                    const std::string& prefix, ByteView head) {
+  if (const auto synced = writer.sync(); !synced) return synced;
+  letter.blobs = std::make_unique<Blobs>(store.paths().mail());
+  const Blobs& blobs = *letter.blobs;
+  if (const auto adopted = blobs.adopt(letter.path, letter.id, letter.sealed.leaves); !adopted)
+    return adopted;
+  letter.stream = blobs.path(letter.id);
+  auto stub = SealedFileWriter::create(letter.path, with_id(prefix, letter.id), head.size());
+  if (!stub) return stub.error();
+  const BlobRef blob{letter.id, letter.stream_offset};
+  if (const auto done = stub->finish_stub(head, letter.sealed.size, blob); !done) return done;
+  return stub->sync();
+}
+
+/// Seals what `fill` gives into the writer's file.
+Result<LetterSealer::Sealed> seal_stream(
+    SealedFileWriter& writer, const SymmetricKey& payload_key, const Now& now,
+    const std::function<Status(LetterSealer&)>& fill) {
+  std::uint64_t offset = 0;
+  Preamble preamble;
+  random_bytes(preamble.id);
+  preamble.time = now.time;
+  LetterSealer sealer(payload_key, preamble, [&](ByteView bytes) -> Status {
+    const auto written = writer.write(offset, bytes);
+    offset += bytes.size();
+    return written;
+  });
+  if (const auto filled = fill(sealer); !filled) return filled.error();
+  return sealer.finish();
+}
+
 /// Writes the sealed file: `fill` puts the message into the sealer. An empty prefix = a bare part.
 Result<SealedLetter> seal_to(Store& store, const fs::path& path, const std::string& prefix,
                              const Posting& posting, const Now& now,
@@ -74,20 +134,9 @@ Result<SealedLetter> seal_to(Store& store, const fs::path& path, const std::stri
   capsule.size = kMaxLetterSize;
   auto writer = SealedFileWriter::create(path, prefix, sealed_capsule_size(capsule));
   if (!writer) return writer.error();
-  out.path = path;
+  out.path = out.stream = path;
   out.stream_offset = writer->stream_offset();
-
-  std::uint64_t offset = 0;
-  Preamble preamble;
-  random_bytes(preamble.id);
-  preamble.time = now.time;
-  LetterSealer sealer(out.payload_key, preamble, [&](ByteView bytes) -> Status {
-    const auto written = writer->write(offset, bytes);
-    offset += bytes.size();
-    return written;
-  });
-  if (const auto filled = fill(sealer); !filled) return filled.error();
-  auto sealed = sealer.finish();
+  auto sealed = seal_stream(*writer, out.payload_key, now, fill);
   if (!sealed) return sealed.error();
   out.sealed = std::move(*sealed);
   out.id = message_id(out.payload_key, store.identity(), out.sealed.root);
@@ -98,15 +147,10 @@ Result<SealedLetter> seal_to(Store& store, const fs::path& path, const std::stri
   capsule.payload_key = out.payload_key.clone();
   const auto head = seal_capsule(capsule, store.store_public(), store.device());
   if (!head) return head.error();
-  if (const auto done = writer->finish(*head, out.sealed.size); !done) return done.error();
-  if (!prefix.empty()) {
-    const auto fd = open_file(path, O_WRONLY);
-    if (!fd) return fd.error();
-    const std::string digits = to_hex(out.id);
-    if (const auto put = write_at(fd->get(), id_place(prefix), bytes_of(digits), path); !put)
-      return put.error();
-  }
-  if (const auto synced = writer->sync(); !synced) return synced.error();
+  const auto done = out.sealed.size > posting.inline_max
+                        ? finish_large(store, *writer, out, prefix, *head)
+                        : finish_whole(*writer, out, prefix, *head);
+  if (!done) return done.error();
   return out;
 }
 
@@ -144,12 +188,12 @@ std::vector<QueueEntry> entries_of(const SealedLetter& letter, const MessageId& 
 /// letter, so that a body from a pipe is read once.
 Result<SealedLetter> seal_again(Store& store, const Posting& posting, const Now& now,
                                 const SealedLetter& first) {
-  const auto fd = open_file(first.path, O_RDONLY);
+  const auto fd = open_file(first.stream, O_RDONLY);
   if (!fd) return fd.error();
   const Source source = [&](std::uint64_t offset, ByteSpan out) -> Status {
-    const auto got = read_at(fd->get(), first.stream_offset + offset, out, first.path);
+    const auto got = read_at(fd->get(), first.stream_offset + offset, out, first.stream);
     if (!got) return got.error();
-    if (*got != out.size()) return Error{Code::kIo, first.path.string() + ": it is cut short"};
+    if (*got != out.size()) return Error{Code::kIo, first.stream.string() + ": it is cut short"};
     return {};
   };
   auto opener = LetterOpener::open(first.payload_key, first.sealed.size, source);
@@ -170,7 +214,8 @@ Result<SealedLetter> seal_again(Store& store, const Posting& posting, const Now&
 Status stage(Store& store, const SealedLetter& letter, const std::vector<QueueEntry>& entries) {
   if (entries.empty()) return {};
   Queue& queue = store.queue();
-  if (const auto added = queue.add_letter(letter.letter, letter.path, letter.sealed.leaves); !added)
+  if (const auto added = queue.add_letter(letter.letter, letter.stream, letter.sealed.leaves);
+      !added)
     return added;
   if (const auto prepared = queue.prepare(entries); !prepared) return prepared;
   return sync_directory(queue.directory());
@@ -202,7 +247,9 @@ HeaderFields fields_of(const Draft& draft) {
 
 Status seal_part(Store& store, const fs::path& path,
                  const std::function<Status(const Sink&)>& content, const Now& now) {
-  auto sealed = seal_to(store, path, "", Posting{}, now, [&content](LetterSealer& sealer) {
+  Posting posting;
+  posting.inline_max = kMaxLetterSize;  // nothing else would be left of it in the program that keeps it
+  auto sealed = seal_to(store, path, "", posting, now, [&content](LetterSealer& sealer) {
     return content([&sealer](ByteView bytes) { return sealer.write(bytes); });
   });
   if (!sealed) return sealed.error();
@@ -222,6 +269,7 @@ Result<Posted> post(Store& store, const Posting& posting, const Now& now) {
   entries.push_back(entries_of(letters[0], letters[0].id, posting.open, posting, now));
   Posting plain = posting;  // a blind letter's own file tells nothing about other blind recipients
   plain.blind.clear();
+  plain.inline_max = kMaxLetterSize;  // it lies in the queue alone
   for (const IdentityKey& recipient : posting.blind) {
     auto again = seal_again(store, plain, now, letters[0]);
     if (!again) return again.error();
@@ -243,13 +291,14 @@ Result<Posted> post(Store& store, const Posting& posting, const Now& now) {
   if (const auto kept = store.maildir().deliver(letters[0].path, ".Sent", unique, "S"); !kept)
     return give_up(kept.error());
   letters[0].path.clear();
+  const auto blobs = std::move(letters[0].blobs);
   Posted posted;
   posted.id = letters[0].id;
   for (auto& list : entries) {
     if (const auto published = store.queue().publish(list); !published) {
       // What failed is sent again by whoever reads that: nothing of this one may go out as well.
       const Error why = give_up(published.error());
-      (void)store.maildir().remove(kept_copy(unique));
+      if (store.maildir().remove(kept_copy(unique)) && blobs) blobs->remove(letters[0].id);
       return why;
     }
     std::ranges::move(list, std::back_inserter(posted.entries));

@@ -20,6 +20,7 @@ struct Posting {
   std::vector<IdentityKey> blind;              // Bcc: each gets a letter of its own
   HeaderPolicy policy = HeaderPolicy::kBaseline;
   bool notify = false;  // a notice for each recipient's receipt
+  std::uint64_t inline_max = kInlineMax;  // a larger stream lies beside the Maildir (core/blobs.h)
 };
 struct Posted {
   MessageId id;

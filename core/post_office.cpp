@@ -152,19 +152,21 @@ Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope,
     // The journal has it; its rename may still be open after a crash.
     const auto whole = store_.journal().finish(store_.maildir(), body.sender, body.root);
     if (!whole) return whole.error();
+    forget_partial(body);
     return Considered(StoredAlready{IncomingFile::receipt_for(*this, *opened, relayed)});
   }
   if (const auto trusted = check_device(*opened); !trusted) return trusted.error();
   if (const auto fits = check_size(caller, body, known); !fits) return fits.error();
-  auto place = room_.reserve(body.size);
-  if (!place) return place.error();
-  if (!known || opened->device_buried)
-    if (const auto entered = place->enter_requests(caller.network); !entered)
+  const bool doubtful = !known || opened->device_buried;
+  auto arrival = arrival_of(body, !doubtful);
+  if (!arrival) return arrival.error();
+  if (doubtful)
+    if (const auto entered = (*arrival)->place.enter_requests(caller.network); !entered)
       return entered.error();
   TakeIt take;
   take.root = body.root;
   take.size = body.size;
-  take.letter = std::make_unique<IncomingFile>(*this, std::move(*opened), std::move(*place),
+  take.letter = std::make_unique<IncomingFile>(*this, std::move(*opened), std::move(*arrival),
                                                relayed, caller.network);
   return Considered(std::move(take));
 }

@@ -38,6 +38,7 @@ class PostOffice : public Mailbox {
  public:
   struct Options {
     HeaderPolicy policy = HeaderPolicy::kBaseline;
+    std::uint64_t inline_max = kInlineMax;  // a larger stream lies beside the Maildir (core/blobs.h)
     RoomLimits room;
     StampWork stamps;
     std::function<Now()> clocks = read_clocks;
@@ -48,6 +49,8 @@ class PostOffice : public Mailbox {
     std::function<void(const LetterWaiting&)> on_waiting;
     /// Only entries with these ids are handed out (send's own); empty = all that are due.
     std::set<std::string> only;
+    /// A letter whose sealed stream is larger lies beside the Maildir (core/blobs.h).
+    std::uint64_t inline_max = std::uint64_t{32} << 20;
     Backoff backoff = Backoff::kGrows;  // of what fails
     /// fetch and serve: entries whose next attempt lies in the future are left alone unless the
     /// recipient calls us.
@@ -79,6 +82,7 @@ class PostOffice : public Mailbox {
   class Held;
   class HeldFile;
   class IncomingFile;
+  struct Arrival;
   using Letters = std::vector<std::unique_ptr<IncomingLetter>>;
   void commit_mail(const Letters& letters, std::vector<Result<Bytes>>& results);
   void commit_held(const Letters& letters, std::vector<Result<Bytes>>& results);
@@ -100,11 +104,15 @@ class PostOffice : public Mailbox {
   /// Merges the sender's card and looks the sending device up in what we then know: kForged, or the
   /// burial is noted in `opened`.
   [[nodiscard]] Status check_device(OpenedEnvelope& opened);
+  void forget_partial(const EnvelopeBody& body);
+  [[nodiscard]] Result<std::shared_ptr<Arrival>> arrival_of(const EnvelopeBody& body, bool kept);
   Store& store_;
   Options options_;
   Room room_;
   std::set<std::string> delivered_;
   std::set<std::pair<Digest, DeviceKey>> out_;       // held letters that are being offered
+  /// Letters of several blocks on their way in, as long as a conversation brings them.
+  std::map<std::pair<IdentityKey, Root>, std::weak_ptr<Arrival>> arrivals_;
   std::map<IdentityKey, std::uint64_t> coming_;      // bytes on their way, by owner: for his quota
   /// Refused lately, left alone by outgoing() for kRefusalRest, so that one conversation does not
   /// offer a letter again and again. A link that broke is no refusal.

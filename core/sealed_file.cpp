@@ -15,6 +15,7 @@ namespace p2pmail::core {
 namespace {
 
 constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kStubVersion = 2;
 constexpr std::size_t kMaxSealedCapsule = 192 * 1024;
 // What a prefix may take: three address lists of 12 KiB, twenty references and some single values
 // stay below kMaxPrefix even when every byte of a value needs three in RFC 2047.
@@ -170,19 +171,51 @@ std::optional<std::string> id_value(std::string_view header) {
 struct RegionHead {
   std::uint32_t capsule = 0;
   std::uint64_t stream = 0;
+  std::optional<BlobRef> blob;  // of a stub
+  [[nodiscard]] std::size_t size() const { return blob ? kStubHead : kRegionHead; }
 };
 
-/// Checks a head against the file that it lies in.
-Result<RegionHead> parse_head(ByteView head, std::uint64_t room) {
-  const auto* at = head.data() + kMagic.size();
-  if (const auto version = get_be<std::uint32_t>(at); version != kVersion)
+BlobRef parse_blob(const std::uint8_t* at) {
+  BlobRef blob;
+  blob.offset = get_be<std::uint64_t>(at);
+  std::copy_n(at + 8, MessageId::kSize, blob.name.bytes.begin());
+  return blob;
+}
+
+/// Reads a head from its first byte on; nothing is compared with the file yet.
+Result<RegionHead> parse_head(ByteView region) {
+  const Error cut_off{Code::kMalformed, "the sealed mail is cut off"};
+  if (region.size() < kRegionHead) return cut_off;
+  const auto* at = region.data() + kMagic.size();
+  const auto version = get_be<std::uint32_t>(at);
+  if (version != kVersion && version != kStubVersion)
     return Error{Code::kUnsupported, "sealed with format version " + std::to_string(version)};
-  const RegionHead sizes{get_be<std::uint32_t>(at + 4), get_be<std::uint64_t>(at + 8)};
-  if (sizes.capsule == 0 || sizes.capsule > kMaxSealedCapsule)
+  RegionHead head{get_be<std::uint32_t>(at + 4), get_be<std::uint64_t>(at + 8), {}};
+  if (version == kVersion) return head;
+  if (region.size() < kStubHead) return cut_off;
+  head.blob = parse_blob(at + 16);
+  if (head.stream == 0 || head.stream > kMaxLetterSize || head.blob->offset > kMaxLetterSize)
+    return Error{Code::kMalformed, "the stream has an impossible place"};
+  return head;
+}
+
+/// Checks a head against the file that it lies in: `room` bytes follow it.
+Status check_head(const RegionHead& head, std::uint64_t room) {
+  if (head.capsule == 0 || head.capsule > kMaxSealedCapsule)
     return Error{Code::kMalformed, "the capsule has an impossible size"};
-  if (sizes.capsule > room || sizes.stream > room - sizes.capsule)
+  const std::uint64_t stream = head.blob ? 0 : head.stream;
+  if (head.capsule > room || stream > room - head.capsule)
     return Error{Code::kMalformed, "the sealed mail is cut off"};
-  return sizes;
+  return {};
+}
+
+Bytes head_of(std::uint32_t version, std::size_t size, std::size_t capsule, std::uint64_t stream) {
+  Bytes head(size);
+  std::copy(kMagic.begin(), kMagic.end(), head.begin());
+  put_be(head.data() + kMagic.size(), version);
+  put_be(head.data() + kMagic.size() + 4, static_cast<std::uint32_t>(capsule));
+  put_be(head.data() + kMagic.size() + 8, stream);
+  return head;
 }
 
 Result<std::string> read_start(int fd, std::size_t max, const std::filesystem::path& path) {
@@ -262,22 +295,32 @@ Result<SealedFileWriter> SealedFileWriter::create(const std::filesystem::path& p
 }
 
 Status SealedFileWriter::write(std::uint64_t offset, ByteView bytes) {
+  has_stream_ = true;
   return write_at(fd_.get(), stream_offset_ + offset, bytes, path_);
+}
+
+Status SealedFileWriter::put_end(std::uint64_t at) {
+  if (boundary_.empty()) return {};
+  return write_at(fd_.get(), at, bytes_of("\n--" + boundary_ + "--\n"), path_);
 }
 
 Status SealedFileWriter::finish(ByteView capsule, std::uint64_t stream_size) {
   if (capsule.size() != capsule_size_)
     return Error{Code::kBug, path_.string() + ": the capsule is not as long as its room"};
-  if (!boundary_.empty()) {
-    const std::string end = "\n--" + boundary_ + "--\n";
-    auto put = write_at(fd_.get(), stream_offset_ + stream_size, bytes_of(end), path_);
-    if (!put) return put;
-  }
-  Bytes head(kRegionHead);
-  std::copy(kMagic.begin(), kMagic.end(), head.begin());
-  put_be(head.data() + kMagic.size(), kVersion);
-  put_be(head.data() + kMagic.size() + 4, static_cast<std::uint32_t>(capsule_size_));
-  put_be(head.data() + kMagic.size() + 8, stream_size);
+  if (const auto put = put_end(stream_offset_ + stream_size); !put) return put;
+  Bytes head = head_of(kVersion, kRegionHead, capsule.size(), stream_size);
+  append(head, capsule);
+  return write_at(fd_.get(), region_, head, path_);
+}
+
+Status SealedFileWriter::finish_stub(ByteView capsule, std::uint64_t stream_size,
+                                     const BlobRef& blob) {
+  if (capsule.size() != capsule_size_ || has_stream_)
+    return Error{Code::kBug, path_.string() + ": a stub has a capsule of its size and no stream"};
+  if (const auto put = put_end(region_ + kStubHead + capsule.size()); !put) return put;
+  Bytes head = head_of(kStubVersion, kStubHead, capsule.size(), stream_size);
+  put_be(head.data() + kRegionHead, blob.offset);
+  std::copy(blob.name.bytes.begin(), blob.name.bytes.end(), head.begin() + kRegionHead + 8);
   append(head, capsule);
   return write_at(fd_.get(), region_, head, path_);
 }
@@ -289,17 +332,18 @@ Result<SealedFile> SealedFile::open(const std::filesystem::path& path) {
   if (!fd) return fd.error();
   auto size = regular_size(fd->get(), path);
   if (!size) return size.error();
-  auto start = read_start(fd->get(), kMaxPrefix + kRegionHead, path);
+  auto start = read_start(fd->get(), kMaxPrefix + kStubHead, path);
   if (!start) return start.error();
   const auto region = find_region(*start);
   if (!region || start->size() - *region < kRegionHead)
     return Error{Code::kMalformed, path.string() + ": not a sealed mail"};
-  const auto head = bytes_of(*start).subspan(*region, kRegionHead);
-  const std::uint64_t capsule_at = *region + kRegionHead;
-  auto sizes = *size < capsule_at ? parse_head(head, 0) : parse_head(head, *size - capsule_at);
-  if (!sizes) return sizes.error().in(path.string());
+  auto head = parse_head(bytes_of(*start).subspan(*region));
+  if (!head) return head.error().in(path.string());
+  const std::uint64_t capsule_at = *region + head->size();
+  if (auto fits = check_head(*head, *size - std::min(*size, capsule_at)); !fits)
+    return fits.error().in(path.string());
   SealedFile file;
-  file.capsule_.resize(sizes->capsule);
+  file.capsule_.resize(head->capsule);
   auto read = read_at(fd->get(), capsule_at, file.capsule_, path);
   if (!read) return read.error();
   if (*read != file.capsule_.size())
@@ -307,13 +351,15 @@ Result<SealedFile> SealedFile::open(const std::filesystem::path& path) {
   file.path_ = path;
   file.fd_ = std::move(*fd);
   file.outer_ = header_of(std::string_view(*start).substr(0, *region));
-  file.stream_offset_ = capsule_at + sizes->capsule;
-  file.stream_size_ = sizes->stream;
+  file.stream_offset_ = head->blob ? 0 : capsule_at + head->capsule;
+  file.stream_size_ = head->stream;
+  file.blob_ = head->blob;
   return file;
 }
 
 Source SealedFile::source() const {
-  return [fd = fd_.get(), path = path_, start = stream_offset_, size = stream_size_](
+  return [fd = fd_.get(), path = path_, start = stream_offset_,
+          size = blob_ ? 0 : stream_size_](
              std::uint64_t offset, ByteSpan out) -> Status {
     if (offset > size || out.size() > size - offset)
       return Error{Code::kMalformed, path.string() + ": the sealed mail ends too early"};
@@ -322,6 +368,25 @@ Source SealedFile::source() const {
     if (*read == out.size()) return {};
     return Error{Code::kMalformed, path.string() + ": the sealed mail is cut off"};
   };
+}
+
+Result<std::optional<BlobRef>> blob_of(const std::filesystem::path& path) {
+  auto fd = open_file(path, O_RDONLY | O_NONBLOCK);
+  if (!fd) return fd.error();
+  if (auto size = regular_size(fd->get(), path); !size) return size.error();
+  // Most regions begin early, and whoever asks this asks it of every file.
+  for (const std::size_t max : {kUsualHeader, kMaxPrefix + kStubHead}) {
+    auto start = read_start(fd->get(), max, path);
+    if (!start) return start.error();
+    const auto region = find_region(*start);
+    if (start->size() == max && max == kUsualHeader && (!region || max - *region < kStubHead))
+      continue;
+    if (!region) break;
+    const auto head = parse_head(bytes_of(*start).subspan(*region));
+    if (!head && head.error().code == Code::kUnsupported) return head.error().in(path.string());
+    return head ? head->blob : std::optional<BlobRef>();
+  }
+  return std::optional<BlobRef>();
 }
 
 Result<std::string> read_outer(const std::filesystem::path& path) {

@@ -10,6 +10,12 @@
 //   stream                                 the letter's stream as it came
 //   "\n--b--\n"
 //
+// A letter larger than a setting lies beside the Maildir (core/blobs.h), and its file is a stub: the
+// same without the stream, and with a region head of version 2, 60 bytes:
+//
+//   magic (16), version (u32 2), capsule size (u32), stream size (u64), where in the blob the stream
+//   begins (u64), name of the blob (20): the message's permanent id
+//
 // The region is found by its magic, at the start of the file (the bare part, as mutt's decrypt hook
 // gives it) or right after an empty line within the first kMaxPrefix bytes: a mail program may have
 // rewritten the outer header.
@@ -29,6 +35,9 @@ namespace p2pmail::core {
 
 inline constexpr std::size_t kMaxPrefix = 64 * 1024;
 inline constexpr std::size_t kRegionHead = 32;
+inline constexpr std::size_t kStubHead = 60;
+/// A larger stream lies in a blob, as long as no setting says otherwise (bytes).
+inline constexpr std::uint64_t kInlineMax = std::uint64_t{32} << 20;
 // Control bytes on purpose: no mail program produces them at the start of a part.
 inline constexpr std::string_view kMagic{"p2pmail-sealed\x1a\n", 16};
 
@@ -47,6 +56,12 @@ struct OuterHeader {
 /// and lists are cut.
 [[nodiscard]] std::string sealed_prefix(const OuterHeader& outer);
 
+/// Where the stream of a stub lies.
+struct BlobRef {
+  MessageId name;
+  std::uint64_t offset = 0;  // in the blob, bytes; at most kMaxLetterSize
+};
+
 /// Writes one sealed file in place: prefix, room for the capsule, stream, end; the capsule last, so
 /// that an unfinished file opens for nobody.
 class SealedFileWriter {
@@ -60,6 +75,9 @@ class SealedFileWriter {
   [[nodiscard]] Status write(std::uint64_t offset, ByteView bytes);
   /// End boundary, region head, capsule; does not fsync (see sync), so that many can share one.
   [[nodiscard]] Status finish(ByteView capsule, std::uint64_t stream_size);
+  /// The same for a stub, in place of every `write`: the stream lies in the blob already.
+  [[nodiscard]] Status finish_stub(ByteView capsule, std::uint64_t stream_size,
+                                   const BlobRef& blob);
   [[nodiscard]] Status sync();
   /// Whether the file still has its name: false when somebody has removed it.
   [[nodiscard]] bool is_there() const { return is_named(fd_.get(), path_); }
@@ -68,12 +86,14 @@ class SealedFileWriter {
 
  private:
   SealedFileWriter() = default;
+  [[nodiscard]] Status put_end(std::uint64_t at);
   std::filesystem::path path_;
   Fd fd_;
   std::string boundary_;  // read from the prefix; empty for a bare part
   std::size_t capsule_size_ = 0;
   std::uint64_t region_ = 0;
   std::uint64_t stream_offset_ = 0;
+  bool has_stream_ = false;
 };
 
 /// A sealed file opened for reading.
@@ -83,8 +103,12 @@ class SealedFile {
   [[nodiscard]] static Result<SealedFile> open(const std::filesystem::path& path);
   [[nodiscard]] const Bytes& capsule() const { return capsule_; }
   [[nodiscard]] std::uint64_t stream_size() const { return stream_size_; }
+  /// In this file; 0 for a stub.
   [[nodiscard]] std::uint64_t stream_offset() const { return stream_offset_; }
-  /// Valid as long as this object; for LetterOpener and hash_stream.
+  /// Where the stream of a stub lies. Anybody could have written it: whoever opens the capsule
+  /// compares the name with its id, and the stream with its root.
+  [[nodiscard]] const std::optional<BlobRef>& blob() const { return blob_; }
+  /// Valid as long as this object; for LetterOpener and hash_stream. Of a stub nothing can be read.
   [[nodiscard]] Source source() const;
   /// The outer header's text (empty for a bare part).
   [[nodiscard]] const std::string& outer() const { return outer_; }
@@ -97,8 +121,12 @@ class SealedFile {
   std::string outer_;
   std::uint64_t stream_offset_ = 0;
   std::uint64_t stream_size_ = 0;
+  std::optional<BlobRef> blob_;
 };
 
+/// The blob that a file names, from its region head alone, whatever its capsule is; nullopt when it is
+/// no stub. Errors when the file cannot be read; kUnsupported for a version that is not known.
+[[nodiscard]] Result<std::optional<BlobRef>> blob_of(const std::filesystem::path& path);
 /// Reads only the outer header of a file (for listing): at most kMaxPrefix bytes.
 [[nodiscard]] Result<std::string> read_outer(const std::filesystem::path& path);
 /// The value of our P2pmail-Id field in an outer header.

@@ -124,6 +124,8 @@ Result<StoredMessage> StoredMessage::open(const std::filesystem::path& path,
   if (!capsule) return capsule.error().in(path.string());
   if (capsule->size != file->stream_size())
     return Error{Code::kForged, path.string() + ": the stream is not as long as its capsule says"};
+  if (file->blob() && file->blob()->name != capsule->id)
+    return Error{Code::kForged, path.string() + ": it names the stream of another message"};
   if (const auto proved = verify_capsule(*capsule, own); !proved)
     return proved.error().in(path.string());
   StoredMessage message;
@@ -132,18 +134,55 @@ Result<StoredMessage> StoredMessage::open(const std::filesystem::path& path,
   return message;
 }
 
-Status StoredMessage::verify_stream() const {
-  const auto root = hash_stream(file_->stream_size(), file_->source());
+namespace {
+
+Error damaged() {
+  return Error{Code::kForged, "the stored message is damaged: its hash does not fit"};
+}
+
+/// The source of a stream that lies in memory.
+Source memory_source(const Bytes& stream) {
+  return [&stream](std::uint64_t offset, ByteSpan out) -> Status {
+    if (offset > stream.size() || out.size() > stream.size() - offset)
+      return Error{Code::kMalformed, "the sealed mail ends too early"};
+    std::copy_n(stream.begin() + static_cast<std::ptrdiff_t>(offset), out.size(), out.begin());
+    return {};
+  };
+}
+
+}  // namespace
+
+Status StoredMessage::open_stream(const Blobs& blobs) {
+  const std::uint64_t size = file_->stream_size();
+  if (file_->blob()) {
+    auto reader = BlobReader::open(blobs, *file_->blob(), size, capsule_->root);
+    if (!reader) return reader.error();
+    blob_ = std::make_unique<BlobReader>(std::move(*reader));
+    return {};
+  }
+  if (block_count(size) == 1) {
+    block_ = std::make_unique<Bytes>(static_cast<std::size_t>(size));
+    if (const auto got = file_->source()(0, *block_); !got) return got;
+    if (TreeVerifier(capsule_->root, size).check_block(0, *block_)) return {};
+    block_.reset();
+    return damaged();
+  }
+  const auto root = hash_stream(size, file_->source());
   if (!root) return root.error();
-  if (*root != capsule_->root)
-    return Error{Code::kForged, "the stored message is damaged: its hash does not fit"};
-  return {};
+  return *root == capsule_->root ? Status{} : damaged();
 }
 
 Result<MessageSource> StoredMessage::source() {
   if (!opener_) {
-    auto opener =
-        LetterOpener::open(capsule_->payload_key, file_->stream_size(), file_->source());
+    check(blob_ != nullptr || !is_large());
+    Source stream = file_->source();
+    if (block_) stream = memory_source(*block_);
+    if (blob_) {
+      stream = [blob = blob_.get()](std::uint64_t offset, ByteSpan out) {
+        return blob->read(offset, out);
+      };
+    }
+    auto opener = LetterOpener::open(capsule_->payload_key, file_->stream_size(), std::move(stream));
     if (!opener) return opener.error();
     opener_ = std::make_unique<LetterOpener>(std::move(*opener));
   }

@@ -1,4 +1,5 @@
-// Reading mail at rest: opens a sealed file, checks what it claims, gives its plaintext.
+// Reading mail at rest: opens a sealed file, checks what it claims, gives its plaintext. A stub is
+// read like any other message, its stream from the blob that it names (core/blobs.h).
 #pragma once
 
 #include <filesystem>
@@ -6,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/blobs.h"
 #include "core/capsule.h"
 #include "core/mime.h"
 #include "core/sealed_file.h"
@@ -20,15 +22,25 @@ class StoredMessage {
                                                   const AgreeSecret& store_secret,
                                                   const StoreKey& store_public, const Card& own);
   [[nodiscard]] const Capsule& capsule() const { return *capsule_; }
-  /// Hashes the whole stream: kForged when it is not the letter that was delivered.
-  [[nodiscard]] Status verify_stream() const;
-  /// The plaintext message; valid as long as this object, which must not move meanwhile.
+  /// Whether the stream lies in a blob.
+  [[nodiscard]] bool is_large() const { return file_->blob().has_value(); }
+  /// Size of the sealed stream, bytes.
+  [[nodiscard]] std::uint64_t stream_size() const { return file_->stream_size(); }
+  /// Gets the stream ready to be read, once, before `source`. One in the file is hashed as a whole
+  /// here: kForged when it is not the letter that was delivered. Of a blob only the hash list is checked
+  /// here, and each block when it is read: kNotFound when the blob is missing, kMalformed when it is
+  /// no file or cut off, kForged when it is another letter's.
+  [[nodiscard]] Status open_stream(const Blobs& blobs);
+  /// The plaintext message; valid as long as this object, which must not move meanwhile. Reading gives
+  /// nothing that is not part of the letter: kForged for a block of a blob that was changed.
   [[nodiscard]] Result<MessageSource> source();
 
  private:
   StoredMessage() = default;
   std::unique_ptr<Capsule> capsule_;
   std::unique_ptr<SealedFile> file_;
+  std::unique_ptr<BlobReader> blob_;
+  std::unique_ptr<Bytes> block_;  // the whole stream of a letter of one block: it is read only once
   std::unique_ptr<LetterOpener> opener_;
 };
 

@@ -34,6 +34,7 @@ TEST_F(SettingsTest, NoFileIsAllDefaults) {
   EXPECT_EQ(loaded->header_policy, HeaderPolicy::kBaseline);
   EXPECT_EQ(loaded->unlock_for, std::chrono::hours{1});
   EXPECT_EQ(loaded->keep_free, std::uint64_t{64} << 20);
+  EXPECT_EQ(loaded->inline_max, std::uint64_t{32} << 20);
   EXPECT_EQ(loaded->pager, "less");
   ASSERT_EQ(loaded->listen.size(), 1U);
 }
@@ -53,6 +54,7 @@ TEST_F(SettingsTest, TakesEveryKeyQuotesAndComments) {
 
 TEST_F(SettingsTest, NamesTheLineThatIsWrong) {
   EXPECT_EQ(refusal("\n\nheader_polcy = shy\n"), ":3: there is no setting 'header_polcy'");
+  EXPECT_EQ(refusal("inline_max = 65535\n"), ":1: inline_max: at least 64K");
   EXPECT_EQ(refusal("unlock_for = soon\n"),
             ":1: unlock_for: 'soon' is not a duration such as 30s, 5m or 1h");
   EXPECT_EQ(refusal("unlock_for = 1h\nunlock_for = 2h\n"),

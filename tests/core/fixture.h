@@ -115,7 +115,7 @@ class Person {
     auto message =
         StoredMessage::open(line.file.path, *secret, store->store_public(), store->card());
     if (!message) return "error: " + message.error().context;
-    if (const auto whole = message->verify_stream(); !whole)
+    if (const auto whole = message->open_stream(Blobs(store->paths().mail())); !whole)
       return "error: " + whole.error().context;
     auto source = message->source();
     if (!source) return "error: " + source.error().context;

@@ -747,5 +747,52 @@ TEST(Rfc5322Date, IsUtcAndBearsAnyTime) {
   EXPECT_FALSE(rfc5322_date(UINT64_MAX).empty());
 }
 
+/// A note for parts of more than `max` bytes.
+std::string shortened(const std::string& text, std::uint64_t max) {
+  const auto message = Message::parse(source_of(text));
+  EXPECT_TRUE(message);
+  Shortening shortening{max, [](const PartInfo& part) {
+                          return "left out: " + std::to_string(part.number) + " " +
+                                 part.file_name + "\n";
+                        }};
+  std::string out;
+  EXPECT_TRUE(message->write_textual(into(out), shortening));
+  return out;
+}
+
+TEST(Shortened, OnlyTheLargePartGivesWay) {
+  const std::string film(500, '\0');
+  const std::string text =
+      "From: a@b.alt\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n"
+      "--x\n\nHello\n--x\nContent-Type: video/mp4\nContent-Transfer-Encoding: binary\n"
+      "Content-Disposition: attachment; filename=\"the film.mp4\"\nX-Other: kept\n\n" +
+      film + "\n--x\nContent-Transfer-Encoding: binary\nContent-Type: image/png\n\n" +
+      std::string(20, '\0') + "\n--x--\n";
+  const std::string out = shortened(text, 100);
+  EXPECT_NE(out.find("--x\nX-Other: kept\nContent-Type: text/plain; charset=utf-8\n"
+                     "Content-Transfer-Encoding: 8bit\nContent-Disposition: inline;\n"
+                     " filename*=utf-8''the%20film.mp4.txt\n\n"
+                     "left out: 2 the film.mp4\n\n--x\n"),
+            std::string::npos)
+      << out;
+  EXPECT_NE(out.find("Content-Transfer-Encoding: base64"), std::string::npos) << "the small one";
+  const auto again = Message::parse(source_of(out));
+  ASSERT_TRUE(again);
+  ASSERT_EQ(again->parts().size(), 3u);
+  EXPECT_EQ(again->parts()[1].file_name, "the film.mp4.txt");
+  EXPECT_EQ(again->body_text(1000), "Hello\nleft out: 2 the film.mp4\n");
+  EXPECT_EQ(shortened(text, 500), textual(text)) << "not larger than that";
+}
+
+TEST(Shortened, AMessageThatIsOneLargePart) {
+  const std::string out =
+      shortened("From: a@b.alt\nContent-Type: image/png\nContent-Transfer-Encoding: binary\n\n" +
+                    std::string(500, '\0'),
+                100);
+  EXPECT_EQ(out,
+            "From: a@b.alt\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
+            "Content-Transfer-Encoding: 8bit\nContent-Disposition: inline\n\nleft out: 1 \n");
+}
+
 }  // namespace
 }  // namespace p2pmail::core

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Real mutt and real neomutt on the sealed Maildir, driven in tmux with nothing but what `muttrc` prints:
-# list, open, the real subject, save a binary attachment, reply, postpone a draft and send it later.
+# list, open, the real subject, save a binary attachment, reply, postpone a draft and send it later; a
+# large letter, of which they get a note in place of what is large.
 . "$(dirname "$0")/lib.sh"
 command -v tmux >/dev/null 2>&1 || skip "tmux is not installed"
 # One terminal server of our own, so that nobody else's is touched.
@@ -39,6 +40,8 @@ node bob
 node alice
 befriend alice bob
 head -c 70000 /dev/urandom >'photo of us.bin'
+head -c 300000 /dev/urandom >'the film.bin'
+echo 'inline_max = 200K' >alice/config
 
 # plaintext_nowhere WORDS: not in the store, whatever mutt did.
 plaintext_nowhere() {
@@ -120,10 +123,40 @@ TEXT
   rm -rf "$work/alice/mail/.Drafts"
 }
 
+# A large letter, in Sent: mutt's copy is the stub's, and the content is found beside the Maildir.
+drive_large() { # drive_large PROGRAM
+  program=$1
+  echo 'Hier der Film.' | as alice send -s "Film $program" -a 'the film.bin' -a 'photo of us.bin' \
+    --no-push bob || die "not sent"
+  id=$(as alice ls Sent --json | sed -n 's/.*"id":"\([0-9a-f]*\)".*/\1/p' | tail -n 1)
+  terminal new-session -d -s "$program" -x 110 -y 40 \
+    "P2PMAIL_HOME=$work/alice $program -n -F rc-$program -f $work/alice/mail/.Sent 2>err-$program; echo ended; sleep 60"
+  see 'bob'
+  keys '*' Enter
+  see "Subject: Film $program"
+  see 'Hier der Film.'
+  see 'name  the film.bin'
+  see 'p2pmail show --save DIR '
+  keys v
+  see 'the film.bin.txt'
+  see 'photo of us.bin'
+  keys q
+  see 'Hier der Film.'
+  mv "$work/alice/mail/.p2pmail/blobs/$id" "$work/film-blob"
+  keys i
+  keys '*' Enter
+  see 'is not on this machine'
+  mv "$work/film-blob" "$work/alice/mail/.p2pmail/blobs/$id"
+  quits() { keys q; until_true 1 on_screen ended; }
+  quits || quits || quits || quits || { screen; die "$program does not end"; }
+  terminal kill-session -t "$program"
+}
+
 tried=
 for program in mutt neomutt; do
   command -v "$program" >/dev/null 2>&1 || { echo "$program is not installed"; continue; }
   drive "$program" "$([ "$program" = mutt ] || echo --neomutt)"
+  drive_large "$program"
   tried="$tried $program"
 done
 [ -n "$tried" ] || skip "neither mutt nor neomutt is installed"

@@ -9,8 +9,18 @@ void p2pmail::fuzz::target(ByteView input) {
   demand(outer && outer->size() <= kMaxPrefix, "the outer header of a file is bounded");
   (void)id_in(*outer);
   (void)id_in(text_of(input));
+  const auto named = blob_of(path);
   const auto file = SealedFile::open(path);
   if (!file) return;
+  demand(named && named->has_value() == file->blob().has_value(), "both find the same blob");
+  Bytes byte(1);
+  if (file->blob()) {
+    demand((*named)->name == file->blob()->name, "both find the same blob");
+    demand(file->blob()->offset <= kMaxLetterSize && file->stream_size() <= kMaxLetterSize,
+           "where the stream lies is bounded");
+    demand(!file->source()(0, byte), "a stub has no stream");
+    return;
+  }
   demand(file->stream_offset() + file->stream_size() <= input.size(),
          "the stream lies in the file");
   demand(text_of(input).starts_with(file->outer()), "the header is the start of the file");
@@ -19,6 +29,5 @@ void p2pmail::fuzz::target(ByteView input) {
   demand(std::equal(stream.begin(), stream.end(),
                     input.begin() + static_cast<std::ptrdiff_t>(file->stream_offset())),
          "the stream is what the file holds");
-  Bytes beyond(1);
-  demand(!file->source()(file->stream_size(), beyond), "and no more can");
+  demand(!file->source()(file->stream_size(), byte), "and no more can");
 }

@@ -213,6 +213,12 @@ void add_files(Writer& out) {
   outer.fields = *parse_header(kMail);
   out.add("sealedfile", "bare", region);
   out.add("sealedfile", "whole", sealed_prefix(outer) + region + "\n--b--\n");
+  Bytes stub(44, 1);  // offset and name of the blob at its end
+  std::copy(head.begin(), head.end(), stub.begin());
+  put_be<std::uint32_t>(stub.data(), 2);
+  put_be<std::uint64_t>(stub.data() + 16, 700);
+  out.add("sealedfile", "stub",
+          sealed_prefix(outer) + std::string(kMagic) + std::string(text_of(stub)) + "capsule\n--b--\n");
   Bytes record(32 + 8, 0);  // key and time
   for (const std::string_view name : {"\x05INBOX", "\x04name"}) append(record, bytes_of(name));
   append(record, Bytes{0, 51});  // FuzzedDataProvider takes a size from the end

@@ -222,7 +222,7 @@ inline void Node::read(const core::MailFile& file) {
   auto message =
       core::StoredMessage::open(file.path, secret_, store->store_public(), store->card());
   if (!message) return report_.fail(name + ": " + message.error().context);
-  report_.must(message->verify_stream(), name + ": damaged mail");
+  report_.must(message->open_stream(core::Blobs(store->paths().mail())), name + ": damaged mail");
   const auto& capsule = message->capsule();
   if (capsule.subject.starts_with("m")) {
     for (const auto& [unique, other] : mail)
