@@ -129,7 +129,7 @@ std::vector<Status> sync_all(const std::vector<OpenPath>& files) {
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     for (std::size_t i = next++; i < files.size(); i = next++)
-      results[i] = sync_fd(files[i].fd, files[i].path);
+      if (files[i].fd >= 0) results[i] = sync_fd(files[i].fd, files[i].path);
   };
   // Signals are for the thread that looks at what they set.
   sigset_t all, before;

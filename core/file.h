@@ -52,7 +52,7 @@ enum class LockKind { kShared, kExclusive };
 [[nodiscard]] Status sync_fd(int fd, const std::filesystem::path& path);
 /// The same for many files at once, from several threads: a file system brings them to the disk with a
 /// few commits of its journal instead of one for each (64 small files on ext4: 2 ms instead of 70).
-/// One result per file, in order.
+/// One result per file, in order; nothing is done for -1.
 struct OpenPath {
   int fd = -1;
   std::filesystem::path path;

@@ -133,6 +133,20 @@ Status PostOffice::admit(const Caller& caller, const EnvelopeBody& body, bool& k
   return blocked ? Error{Code::kTimeout, "later"} : Status{};
 }
 
+/// The sender keeps what is too large for now, and hears why.
+Status PostOffice::check_size(const Caller& caller, const EnvelopeBody& body, bool known) {
+  if (options_.max_size == 0 || body.size <= options_.max_size) return {};
+  if (body.sender == store_.identity()) return {};
+  LetterWaiting waiting;
+  waiting.letter = {body.sender, caller.identity,         body.root,
+                    body.size,   options_.clocks().time, known};
+  waiting.subject = body.subject;
+  const auto added = store_.state().add_waiting(waiting.letter);
+  waiting.is_new = !added || *added;
+  if (options_.on_waiting) options_.on_waiting(waiting);
+  return Error{Code::kTimeout, "later: larger than is taken unasked"};
+}
+
 Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope,
                                         ByteView admission) {
   const auto admitted = decode_admission(admission);
@@ -163,19 +177,22 @@ Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope,
     // The journal has it; its rename may still be open after a crash.
     const auto whole = store_.journal().finish(store_.maildir(), body.sender, body.root);
     if (!whole) return whole.error();
+    forget_partial(body);
     return Considered(StoredAlready{IncomingFile::receipt_for(*this, *opened, relayed)});
   }
   if (const auto trusted = check_device(*opened); !trusted) return trusted.error();
-  auto place = room_.reserve(body.size);
-  if (!place) return place.error();
-  if (!known || opened->device_buried)
-    if (const auto entered = place->enter_requests(caller.network); !entered)
+  if (const auto fits = check_size(caller, body, known); !fits) return fits.error();
+  const bool doubtful = !known || opened->device_buried;
+  auto arrival = arrival_of(body, !doubtful);
+  if (!arrival) return arrival.error();
+  if (doubtful)
+    if (const auto entered = (*arrival)->place.enter_requests(caller.network); !entered)
       return entered.error();
   if (body.size > kSmallLetter) last_agreement_.reset();  // it will be a while until a commit
   TakeIt take;
   take.root = body.root;
   take.size = body.size;
-  take.letter = std::make_unique<IncomingFile>(*this, std::move(*opened), std::move(*place),
+  take.letter = std::make_unique<IncomingFile>(*this, std::move(*opened), std::move(*arrival),
                                                relayed, caller.network);
   return Considered(std::move(take));
 }
@@ -232,6 +249,7 @@ void PostOffice::commit_mail(const Letters& letters, std::vector<Result<Bytes>>&
   const auto recorded = store_.journal().record(
       entries, [&complete](std::size_t i) { return complete[i].letter->is_there(); });
   std::map<fs::path, std::vector<Coming>> moved;  // by the directory, which is not synced yet
+  std::vector<std::size_t> known;                 // were there before, or come twice in this call
   for (std::size_t i = 0; i < complete.size(); ++i) {
     const auto& [letter, place, file] = complete[i];
     if (!recorded) {
@@ -241,9 +259,7 @@ void PostOffice::commit_mail(const Letters& letters, std::vector<Result<Bytes>>&
       results[place] = Error{Code::kIo, "not stored: its file was removed before it was whole"};
     } else if ((*recorded)[i] == Recorded::kBefore) {
       letter->drop();
-      const auto whole =
-          store_.journal().finish(store_.maildir(), entries[i].sender, entries[i].root);
-      results[place] = whole ? Result<Bytes>(letter->receipt()) : whole.error();
+      known.push_back(i);
     } else if (const auto directory = letter->deliver(); directory) {
       moved[*directory].push_back(complete[i]);
     } else {
@@ -256,6 +272,11 @@ void PostOffice::commit_mail(const Letters& letters, std::vector<Result<Bytes>>&
     } else {
       for (const Coming& one : arrived) results[one.place] = synced.error();
     }
+  }
+  for (const std::size_t i : known) {
+    const auto whole =
+        store_.journal().finish(store_.maildir(), entries[i].sender, entries[i].root);
+    results[complete[i].place] = whole ? Result<Bytes>(complete[i].letter->receipt()) : whole.error();
   }
 }
 
