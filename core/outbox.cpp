@@ -81,6 +81,7 @@ Result<SealedLetter> seal_to(Store& store, const fs::path& path, const std::stri
   Preamble preamble;
   random_bytes(preamble.id);
   preamble.time = now.time;
+  preamble.compression = kSegments;
   LetterSealer sealer(out.payload_key, preamble, [&](ByteView bytes) -> Status {
     const auto written = writer->write(offset, bytes);
     offset += bytes.size();
