@@ -117,6 +117,11 @@ Result<std::size_t> read_at(int fd, std::uint64_t offset, ByteSpan out, const fs
   return total;
 }
 
+void start_writeback(int fd, std::uint64_t offset, std::uint64_t size) {
+  (void)sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(size),
+                        SYNC_FILE_RANGE_WRITE);
+}
+
 Status sync_fd(int fd, const fs::path& path) {
   while (fsync(fd) != 0) {
     if (errno != EINTR) return errno_error(errno, path, "cannot sync");

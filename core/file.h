@@ -48,6 +48,9 @@ enum class LockKind { kShared, kExclusive };
 /// Reads up to out.size() bytes at `offset`; fewer only at the end of the file.
 [[nodiscard]] Result<std::size_t> read_at(int fd, std::uint64_t offset, ByteSpan out,
                                           const std::filesystem::path& path);
+/// Lets the disk begin with what was written of [offset, offset + size), so that an fsync at the end
+/// of a long file finds little left. It promises nothing, and so it cannot fail.
+void start_writeback(int fd, std::uint64_t offset, std::uint64_t size);
 /// fsync; an error means that the data must be written again, never only synced again.
 [[nodiscard]] Status sync_fd(int fd, const std::filesystem::path& path);
 /// The same for many files at once, from several threads: a file system brings them to the disk with a

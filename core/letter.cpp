@@ -9,7 +9,7 @@ namespace p2pmail::core {
 namespace {
 
 constexpr std::size_t kLengthSize = 2;   // of the preamble, at the start
-constexpr std::size_t kTrailerSize = 8;  // of the message, at the end
+constexpr std::size_t kTrailerSize = 8;  // of the body, at the end
 
 std::array<std::uint8_t, kNonceSize> nonce_of(std::uint64_t number, bool last) {
   std::array<std::uint8_t, kNonceSize> nonce{};
@@ -46,7 +46,8 @@ Result<Preamble> decode_preamble(ByteView bytes) {
   preamble.content_type = in.text("m", kMaxPreamble);
   preamble.time = in.number("t", kMaxTime);
   if (Status status = in.finish(); !status) return status.error();
-  if (preamble.compression != 0) return Error{Code::kUnsupported, "letter is compressed"};
+  if (preamble.compression > kSegments)
+    return Error{Code::kUnsupported, "letter is compressed in a newer way"};
   return preamble;
 }
 
@@ -86,51 +87,88 @@ Result<std::uint64_t> plain_size(std::uint64_t sealed) {
 }
 
 LetterSealer::LetterSealer(const SymmetricKey& payload_key, const Preamble& preamble, Sink sink)
-    : key_(payload_key.clone()), sink_(std::move(sink)), chunk_(kChunkPlain) {
-  sealed_.reserve(kChunkSealed);
-  auto bytes = encode_preamble(preamble);
-  if (!bytes) {
-    state_ = bytes.error();
+    : key_(payload_key.clone()), preamble_(preamble), sink_(std::move(sink)) {
+  if (preamble.compression == kUncompressed) {
+    state_ = begin(kUncompressed);
     return;
   }
-  put_be(chunk_.span().data(), static_cast<std::uint16_t>(bytes->size()));
-  std::copy(bytes->begin(), bytes->end(), chunk_.span().begin() + kLengthSize);
-  used_ = kLengthSize + bytes->size();
-  plain_ = used_;
+  if (preamble.compression != kSegments) state_ = malformed("no such compression of a letter");
+  if (const auto bytes = encode_preamble(preamble); !bytes) state_ = bytes.error();
+  segments_.emplace();
+}
+
+/// The preamble, when it is known whether the message is compressed.
+Status LetterSealer::begin(std::uint64_t compression) {
+  preamble_.compression = compression;
+  const auto bytes = encode_preamble(preamble_);
+  if (!bytes) return bytes.error();
+  std::array<std::uint8_t, kLengthSize> length{};
+  put_be(length.data(), static_cast<std::uint16_t>(bytes->size()));
+  body_start_ = length.size() + bytes->size();
+  if (Status status = fill(length); !status) return status;
+  return fill(*bytes);
 }
 
 Status LetterSealer::write(ByteView message) {
   if (!state_) return state_;
-  if (message.size() > kMaxLetterSize ||
-      sealed_size(padded_size(plain_ + message.size() + kTrailerSize)) > kMaxLetterSize)
+  const std::uint64_t total =
+      message_ + std::min<std::uint64_t>(message.size(), kMaxLetterSize + 1);
+  const std::uint64_t body = segments_ ? max_body_size(total) : total;
+  const std::uint64_t start = kLengthSize + (segments_ ? kMaxPreamble : body_start_);
+  if (sealed_size(padded_size(start + body + kTrailerSize)) > kMaxLetterSize)
     return state_ = malformed("message too large for a letter");
-  state_ = fill(message);
-  message_ += message.size();
+  message_ = total;
+  state_ = segments_ ? segments_->write(message, [this](ByteView bytes) { return put_body(bytes); })
+                     : fill(message);
   return state_;
+}
+
+Status LetterSealer::put_body(ByteView bytes) {
+  if (body_start_ == 0)
+    if (Status status = begin(kSegments); !status) return status;
+  return fill(bytes);
+}
+
+Status LetterSealer::finish_body() {
+  if (!segments_) return {};
+  const auto whole = segments_->finish([this](ByteView bytes) { return put_body(bytes); });
+  if (!whole) return whole.error();
+  if (!*whole) return {};
+  if (Status status = begin(kUncompressed); !status) return status;
+  return fill(**whole);
 }
 
 Result<LetterSealer::Sealed> LetterSealer::finish() {
   if (!state_) return state_.error();
-  state_ = fill_end();
+  state_ = finish_body();
+  if (state_) state_ = fill_end();
   if (!state_) return state_.error();
   state_ = Error{Code::kBug, "letter is already finished"};
   Sealed sealed;
-  sealed.root = tree_.finish();
-  sealed.size = tree_.size();
+  sealed.root = root_of_leaves(sealed_, leaves_);
+  sealed.size = sealed_;
   sealed.message_size = message_;
-  sealed.leaves = tree_.leaves();
+  sealed.leaves = std::move(leaves_);
   return sealed;
 }
 
 // A full chunk is sealed only when more comes: only then it is known not to be the last.
 Status LetterSealer::fill(ByteView plain) {
+  plain_ += plain.size();
   while (!plain.empty()) {
-    if (used_ == kChunkPlain)
-      if (Status status = flush_chunk(false); !status) return status;
+    if (used_ == kChunkPlain) {
+      used_ = 0;
+      if (Status status = seal_chunk(chunk_.view(), false); !status) return status;
+    }
+    if (used_ == 0 && plain.size() > kChunkPlain) {  // from where it is
+      if (Status status = seal_chunk(plain.first(kChunkPlain), false); !status) return status;
+      plain = plain.subspan(kChunkPlain);
+      continue;
+    }
     const std::size_t take = std::min(plain.size(), kChunkPlain - used_);
+    make_room(chunk_, used_, used_ + take, kChunkPlain);
     std::copy_n(plain.begin(), take, chunk_.span().subspan(used_).begin());
     used_ += take;
-    plain_ += take;
     plain = plain.subspan(take);
   }
   return {};
@@ -138,6 +176,7 @@ Status LetterSealer::fill(ByteView plain) {
 
 Status LetterSealer::fill_end() {
   static constexpr std::array<std::uint8_t, 4096> kZeros{};
+  const std::uint64_t body = plain_ - body_start_;
   const std::uint64_t end = padded_size(plain_ + kTrailerSize) - kTrailerSize;
   while (plain_ < end) {
     const auto take =
@@ -145,22 +184,44 @@ Status LetterSealer::fill_end() {
     if (Status status = fill(ByteView(kZeros).first(take)); !status) return status;
   }
   std::array<std::uint8_t, kTrailerSize> trailer{};
-  put_be(trailer.data(), message_);
+  put_be(trailer.data(), body);
   if (Status status = fill(trailer); !status) return status;
-  return flush_chunk(true);
+  if (Status status = seal_chunk(chunk_.view().first(used_), true); !status) return status;
+  return flush_block(true);
 }
 
-Status LetterSealer::flush_chunk(bool last) {
-  sealed_.resize(used_ + kTagSize);
-  aead_seal(sealed_, key_, nonce_of(number_, last), {}, chunk_.view().first(used_));
-  tree_.update(sealed_);
+/// A letter of one chunk takes no room for a block.
+Status LetterSealer::seal_chunk(ByteView plain, bool last) {
+  const std::size_t size = plain.size() + kTagSize;
+  if (block_used_ == kBlockSize)
+    if (Status status = flush_block(false); !status) return status;
+  if (block_.size() < block_used_ + size) block_.resize(number_ == 0 ? size : kBlockSize);
+  aead_seal(ByteSpan(block_).subspan(block_used_, size), key_, nonce_of(number_, last), {}, plain);
+  block_used_ += size;
+  sealed_ += size;
   ++number_;
-  used_ = 0;
-  return sink_(sealed_);
+  return {};
+}
+
+/// The last block is hashed here, while the worker is at those before it.
+Status LetterSealer::flush_block(bool last) {
+  if (Status status = sink_(ByteView(block_).first(block_used_)); !status) return status;
+  if (last) {
+    const Digest leaf = leaf_of(ByteView(block_).first(block_used_));
+    leaves_ = worker_.finish();
+    leaves_.push_back(leaf);
+    return {};
+  }
+  block_ = worker_.add(std::move(block_));
+  block_used_ = 0;
+  return {};
 }
 
 LetterOpener::LetterOpener(const SymmetricKey& key, std::uint64_t plain, Source source)
-    : key_(key.clone()), plain_(plain), source_(std::move(source)), chunk_(kChunkPlain) {}
+    : key_(key.clone()),
+      plain_(plain),
+      source_(std::move(source)),
+      chunk_(static_cast<std::size_t>(std::min<std::uint64_t>(plain, kChunkPlain))) {}
 
 Result<LetterOpener> LetterOpener::open(const SymmetricKey& payload_key, std::uint64_t sealed_size,
                                         Source source) {
@@ -182,7 +243,7 @@ Status LetterOpener::read_preamble() {
   auto preamble = decode_preamble(bytes);
   if (!preamble) return preamble.error();
   preamble_ = std::move(*preamble);
-  message_start_ = kLengthSize + bytes.size();
+  body_start_ = kLengthSize + bytes.size();
   return {};
 }
 
@@ -190,17 +251,29 @@ Status LetterOpener::read_trailer() {
   std::array<std::uint8_t, kTrailerSize> trailer{};
   const std::uint64_t padding_end = plain_ - kTrailerSize;
   if (Status status = read_plain(padding_end, trailer); !status) return status;
-  message_size_ = get_be<std::uint64_t>(trailer.data());
-  if (message_start_ > padding_end || message_size_ > padding_end - message_start_)
+  body_size_ = get_be<std::uint64_t>(trailer.data());
+  if (body_start_ > padding_end || body_size_ > padding_end - body_start_)
     return malformed("letter trailer does not fit");
-  const std::uint64_t message_end = message_start_ + message_size_;
-  if (padded_size(message_end + kTrailerSize) != plain_)
+  const std::uint64_t body_end = body_start_ + body_size_;
+  if (padded_size(body_end + kTrailerSize) != plain_)
     return malformed("letter padding has the wrong size");
   // The last chunk is loaded anyway: what of the padding lies in it must be zero.
   const std::uint64_t chunk_start = loaded_ * kChunkPlain;
-  for (std::uint64_t i = std::max(message_end, chunk_start); i < padding_end; ++i)
+  for (std::uint64_t i = std::max(body_end, chunk_start); i < padding_end; ++i)
     if (chunk_.view()[static_cast<std::size_t>(i - chunk_start)] != 0)
       return malformed("letter padding is not zero");
+  return read_end();
+}
+
+/// Of the body.
+Status LetterOpener::read_end() {
+  message_size_ = body_size_;
+  if (preamble_.compression == kUncompressed) return {};
+  auto segments = SegmentReader::open(
+      body_size_, [this](std::uint64_t at, ByteSpan out) { return read_body(at, out); });
+  if (!segments) return segments.error();
+  segments_ = std::move(*segments);
+  message_size_ = segments_->message_size();
   return {};
 }
 
@@ -208,37 +281,63 @@ Result<std::size_t> LetterOpener::read(std::uint64_t offset, ByteSpan out) {
   if (offset >= message_size_) return std::size_t{0};
   const auto take =
       static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), message_size_ - offset));
-  if (Status status = read_plain(message_start_ + offset, out.first(take)); !status)
-    return status.error();
+  out = out.first(take);
+  const Status status =
+      segments_ ? segments_->read(offset, out, [this](std::uint64_t at, ByteSpan part) {
+        return read_body(at, part);
+      })
+                : read_body(offset, out);
+  if (!status) return status.error();
   return take;
+}
+
+/// All of `out` from the body at `offset`; kMalformed past its end.
+Status LetterOpener::read_body(std::uint64_t offset, ByteSpan out) {
+  if (offset > body_size_ || out.size() > body_size_ - offset)
+    return malformed("read past the end of a letter's body");
+  return read_plain(body_start_ + offset, out);
 }
 
 /// All of `out` from the plaintext at `offset`; kMalformed past its end.
 Status LetterOpener::read_plain(std::uint64_t offset, ByteSpan out) {
   if (offset > plain_ || out.size() > plain_ - offset) return malformed("read past a letter's end");
   while (!out.empty()) {
-    if (Status status = load_chunk(offset / kChunkPlain); !status) return status;
+    const std::uint64_t number = offset / kChunkPlain;
     const auto within = static_cast<std::size_t>(offset % kChunkPlain);
-    const std::size_t take = std::min(out.size(), loaded_size_ - within);
-    std::copy_n(chunk_.view().subspan(within).begin(), take, out.begin());
+    const std::size_t take = std::min(out.size(), chunk_size(number) - within);
+    if (take == kChunkPlain && number != loaded_) {  // a whole chunk, to where it is wanted
+      if (Status status = open_chunk(number, out.first(take)); !status) return status;
+    } else {
+      if (Status status = load_chunk(number); !status) return status;
+      std::copy_n(chunk_.view().subspan(within).begin(), take, out.begin());
+    }
     out = out.subspan(take);
     offset += take;
   }
   return {};
 }
 
+/// Of the plaintext of a chunk that there is.
+std::size_t LetterOpener::chunk_size(std::uint64_t number) const {
+  return static_cast<std::size_t>(
+      std::min<std::uint64_t>(plain_ - number * kChunkPlain, kChunkPlain));
+}
+
 Status LetterOpener::load_chunk(std::uint64_t number) {
   if (loaded_ == number) return {};
   loaded_ = UINT64_MAX;
-  const std::uint64_t left = plain_ - number * kChunkPlain;
-  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, kChunkPlain));
-  sealed_.resize(size + kTagSize);
-  if (Status status = source_(number * kChunkSealed, sealed_); !status) return status;
-  const bool last = left <= kChunkPlain;
-  if (!aead_open(chunk_.span().first(size), key_, nonce_of(number, last), {}, sealed_))
-    return Error{Code::kForged, "letter is damaged: a chunk does not open"};
+  if (Status status = open_chunk(number, chunk_.span().first(chunk_size(number))); !status)
+    return status;
   loaded_ = number;
-  loaded_size_ = size;
+  return {};
+}
+
+Status LetterOpener::open_chunk(std::uint64_t number, ByteSpan out) {
+  sealed_.resize(out.size() + kTagSize);
+  if (Status status = source_(number * kChunkSealed, sealed_); !status) return status;
+  const bool last = plain_ - number * kChunkPlain <= kChunkPlain;
+  if (!aead_open(out, key_, nonce_of(number, last), {}, sealed_))
+    return Error{Code::kForged, "letter is damaged: a chunk does not open"};
   return {};
 }
 
@@ -251,33 +350,48 @@ Result<OpenedPrefix> open_prefix(const SymmetricKey& payload_key, std::uint64_t 
   if (*plain < kMinPlain) return malformed("letter too small");
   LetterOpener opener(payload_key, *plain, memory_source(prefix));
   if (Status status = opener.read_preamble(); !status) return status.error();
-
-  std::uint64_t end = std::min(prefix.size() / kChunkSealed * kChunkPlain, *plain - kTrailerSize);
+  OpenedPrefix out{opener.preamble_, {}};
+  const auto text = [&out](std::uint64_t size) {
+    out.message.resize(static_cast<std::size_t>(size));
+    return ByteSpan(reinterpret_cast<std::uint8_t*>(out.message.data()), out.message.size());
+  };
   if (prefix.size() == sealed_size) {
     if (Status status = opener.read_trailer(); !status) return status.error();
-    end = opener.message_start_ + opener.message_size_;
+    const auto size = std::min<std::uint64_t>({max, opener.message_size_, kSegmentSize});
+    if (const auto got = opener.read(0, text(size)); !got) return got.error();
+    return out;
   }
-  const std::uint64_t start = opener.message_start_;
-  OpenedPrefix out{opener.preamble_, {}};
-  out.message.resize(static_cast<std::size_t>(
-      std::min<std::uint64_t>(max, end > start ? end - start : 0)));
-  const ByteSpan into(reinterpret_cast<std::uint8_t*>(out.message.data()), out.message.size());
-  if (Status status = opener.read_plain(start, into); !status) return status.error();
+  const std::uint64_t start = opener.body_start_;
+  const auto end = std::min(prefix.size() / kChunkSealed * kChunkPlain, *plain - kTrailerSize);
+  const auto there = static_cast<std::size_t>(end > start ? end - start : 0);
+  if (opener.preamble_.compression == kUncompressed) {
+    if (Status status = opener.read_plain(start, text(std::min(max, there))); !status)
+      return status.error();
+    return out;
+  }
+  SecretBytes body(there);
+  if (Status status = opener.read_plain(start, body.span()); !status) return status.error();
+  const auto got = read_first_segment(text(std::min(max, kSegmentSize)), body.view());
+  if (!got) return got.error();
+  out.message.resize(*got);
   return out;
 }
 
 Result<Root> hash_stream(std::uint64_t sealed_size, const Source& source) {
   if (sealed_size == 0 || sealed_size > kMaxLetterSize) return malformed("no letter has this size");
-  TreeHasher tree;
-  Bytes buffer(kChunkSealed);
-  while (tree.size() < sealed_size) {
-    const auto take = static_cast<std::size_t>(
-        std::min<std::uint64_t>(buffer.size(), sealed_size - tree.size()));
-    const ByteSpan part = ByteSpan(buffer).first(take);
-    if (Status status = source(tree.size(), part); !status) return status.error();
-    tree.update(part);
+  LeafWorker worker;
+  Bytes block;
+  for (std::uint64_t at = 0;;) {
+    block.resize(static_cast<std::size_t>(std::min(kBlockSize, sealed_size - at)));
+    if (Status status = source(at, block); !status) return status.error();
+    at += block.size();
+    if (at == sealed_size) break;
+    block = worker.add(std::move(block));
   }
-  return tree.finish();
+  const Digest last = leaf_of(block);  // here, while the worker is at those before it
+  std::vector<Digest> leaves = worker.finish();
+  leaves.push_back(last);
+  return root_of_leaves(sealed_size, leaves);
 }
 
 }  // namespace p2pmail::core

@@ -113,6 +113,7 @@ Result<LetterSealer::Sealed> seal_stream(
   Preamble preamble;
   random_bytes(preamble.id);
   preamble.time = now.time;
+  preamble.compression = kSegments;
   LetterSealer sealer(payload_key, preamble, [&](ByteView bytes) -> Status {
     const auto written = writer.write(offset, bytes);
     offset += bytes.size();

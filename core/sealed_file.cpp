@@ -27,6 +27,7 @@ constexpr std::size_t kMaxReferences = 20;
 constexpr std::size_t kMaxReference = 250;
 constexpr std::size_t kMaxValue = 2000;
 constexpr std::size_t kMaxDate = 100;
+constexpr std::uint64_t kWriteback = 8 << 20;
 constexpr std::size_t kUsualHeader = 4096;
 constexpr std::chrono::seconds kLockWait{5};
 constexpr std::string_view kIdField = "P2pmail-Id";
@@ -296,7 +297,14 @@ Result<SealedFileWriter> SealedFileWriter::create(const std::filesystem::path& p
 
 Status SealedFileWriter::write(std::uint64_t offset, ByteView bytes) {
   has_stream_ = true;
-  return write_at(fd_.get(), stream_offset_ + offset, bytes, path_);
+  const std::uint64_t end = stream_offset_ + offset + bytes.size();
+  if (Status put = write_at(fd_.get(), end - bytes.size(), bytes, path_); !put) return put;
+  unstarted_ += bytes.size();
+  if (unstarted_ >= kWriteback) {
+    start_writeback(fd_.get(), end - std::min(end, unstarted_), std::min(end, unstarted_));
+    unstarted_ = 0;
+  }
+  return {};
 }
 
 Status SealedFileWriter::put_end(std::uint64_t at) {

@@ -95,6 +95,7 @@ class SealedFileWriter {
   std::uint64_t region_ = 0;
   std::uint64_t stream_offset_ = 0;
   bool has_stream_ = false;
+  std::uint64_t unstarted_ = 0;  // bytes since the last start_writeback
 };
 
 /// A sealed file opened for reading.

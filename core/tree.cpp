@@ -56,6 +56,16 @@ Root root_of(std::uint64_t size, std::span<const Digest> groups) {
   return Root{hasher.finish().bytes};
 }
 
+Root root_of_leaves(std::uint64_t size, std::span<const Digest> leaves) {
+  std::vector<Digest> groups;
+  while (!leaves.empty()) {
+    const std::size_t take = std::min<std::size_t>(kGroupLeaves, leaves.size());
+    groups.push_back(group_of(leaves.first(take)));
+    leaves = leaves.subspan(take);
+  }
+  return root_of(size, groups);
+}
+
 TreeHasher::TreeHasher() = default;
 
 void TreeHasher::update(ByteView more) {
@@ -79,13 +89,7 @@ void TreeHasher::close_block() {
 
 Root TreeHasher::finish() {
   if (block_) close_block();
-  std::vector<Digest> groups;
-  for (std::span<const Digest> rest(leaves_); !rest.empty();) {
-    const std::size_t take = std::min<std::size_t>(kGroupLeaves, rest.size());
-    groups.push_back(group_of(rest.first(take)));
-    rest = rest.subspan(take);
-  }
-  return root_of(size_, groups);
+  return root_of_leaves(size_, leaves_);
 }
 
 // A size out of bounds becomes 0, a letter without blocks: nothing ever fits it.

@@ -29,6 +29,8 @@ inline constexpr std::uint64_t kMaxLetterSize = kBlockSize * kGroupLeaves * kMax
 [[nodiscard]] Digest leaf_of(ByteView block);
 [[nodiscard]] Digest group_of(std::span<const Digest> leaves);
 [[nodiscard]] Root root_of(std::uint64_t size, std::span<const Digest> groups);
+/// The root of a stream of `size` bytes with these leaves.
+[[nodiscard]] Root root_of_leaves(std::uint64_t size, std::span<const Digest> leaves);
 
 /// Hashes a stream as it comes.
 class TreeHasher {

@@ -24,6 +24,7 @@ violations() (
   includes core/sqlite.h 'core/state.cpp' 'core/shelf_impl.h' 'core/deposits.cpp' 'core/repair.cpp'
   includes gmime 'core/mime[^:]*'
   includes glib 'core/mime[^:]*' 'core/fold.cpp'
+  includes zstd 'core/compress.cpp'
   includes qrencode 'cmd/qr.cpp'
   includes keyutils 'cmd/keyring.cpp'
   grep -nHE '(^|[^_a-zA-Z.:>])(std::)?(getenv|printf|fprintf|puts|exit|_exit) *\(' core/*.cpp core/*.h net/*.cpp net/*.h
@@ -62,6 +63,7 @@ core/x.cpp #include "core/sqlite.h"
 cmd/x.cpp #include <sqlite3.h>
 core/x.cpp #include <gmime/gmime.h>
 cmd/x.cpp #include <glib.h>
+core/x.cpp #include <zstd.h>
 cmd/x.cpp #include <qrencode.h>
 cmd/x.cpp #include <keyutils.h>
 core/x.cpp x = getenv("HOME");

@@ -270,8 +270,9 @@ TEST(Vectors, Letter) {
     EXPECT_EQ(*hash_stream(stream.size(), source_of(stream)), one.fixed<Root>("root"));
     EXPECT_EQ(to_hex(letter->preamble().id), to_hex(one.bytes("id")));
     EXPECT_EQ(letter->preamble().time, one.number("time"));
-    // What nobody looks at in this one is not what the program would write.
-    if (!one.name.ends_with("padding-not-in-last-chunk.txt"))
+    // What nobody looks at in this one is not what the program would write, and two versions of
+    // Zstandard may write two frames.
+    if (!one.name.ends_with("padding-not-in-last-chunk.txt") && !letter->preamble().compression)
       seal_again(key, letter->preamble(), message, stream);
   });
 }

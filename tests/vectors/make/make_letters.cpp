@@ -202,8 +202,8 @@ void make_plain_cases(const Kit& kit, const Letters& letters) {
   letters.chunks("padding-not-zero", "malformed", "Padding that is not zero.", chunk);
   letters.preamble("version-2", "unsupported", "A newer version.",
                    [](Value& map) { map["v"] = 2u, map["zz"] = 1u; });
-  letters.preamble("compressed", "unsupported", "A compression.",
-                   [](Value& map) { map["c"] = 1u; });
+  letters.preamble("compressed", "unsupported", "A compression that nobody knows.",
+                   [](Value& map) { map["c"] = 2u; });
   letters.preamble("unknown-field", "malformed", "An unknown field.",
                    [](Value& map) { map["z"] = 1u; });
   letters.preamble("time", "malformed", "A second after the year 9999.",
@@ -221,6 +221,86 @@ void make_plain_cases(const Kit& kit, const Letters& letters) {
   letters.recipe("preamble-nothing", "malformed", "A preamble of no bytes.", {.preamble = {}});
   kit.change("letter", "stream-cut", "small", "malformed",
              "One byte less: no letter has this size.", "cut: stream 4111");
+}
+
+/// A frame that any version of Zstandard would have to write so: RFC 8878 section 3.1.1, a content
+/// size of four bytes and blocks that repeat one byte. Then zeros that are skipped, as the ratio asks.
+Bytes repeating_frame(std::uint8_t byte, std::uint32_t size, std::uint32_t padded) {
+  Bytes out{0x28, 0xb5, 0x2f, 0xfd, 0xa0};
+  const auto little = [&out](std::uint32_t value, int bytes) {
+    for (; bytes > 0; --bytes, value >>= 8) out.push_back(static_cast<std::uint8_t>(value));
+  };
+  little(size, 4);
+  while (size > 0) {
+    const std::uint32_t take = std::min<std::uint32_t>(size, 128 * 1024);
+    size -= take;
+    little((take << 3) | (1 << 1) | (size == 0 ? 1 : 0), 3);
+    out.push_back(byte);
+  }
+  if (out.size() + 8 > padded) return out;
+  const auto rest = padded - static_cast<std::uint32_t>(out.size()) - 8;
+  core::append(out, Bytes{0x50, 0x2a, 0x4d, 0x18});
+  little(rest, 4);
+  out.resize(padded);
+  return out;
+}
+
+/// A body of segments, core/segments.h.
+Bytes segments_of(const std::vector<Bytes>& segments, std::uint64_t message) {
+  Bytes body, table;
+  const auto put = [](Bytes& out, auto value) {
+    out.resize(out.size() + sizeof value);
+    core::put_be(out.data() + out.size() - sizeof value, value);
+  };
+  for (const Bytes& segment : segments) {
+    put(table, static_cast<std::uint64_t>(body.size()));
+    put(body, static_cast<std::uint32_t>(segment.size()));
+    core::append(body, segment);
+  }
+  core::append(body, table);
+  put(body, message);
+  put(body, static_cast<std::uint64_t>(segments.size()));
+  return body;
+}
+
+void make_compressed_cases(const Letters& letters) {
+  Value map = preamble_map();
+  map["c"] = 1u;
+  const auto add = [&](const std::string& name, std::string_view expect, std::string_view comment,
+                       const Bytes& body, const Bytes& message) {
+    const Recipe recipe{.preamble = core::encode_cbor(map), .message = body};
+    letters.chunks(name, expect, comment, chunks_of(plain_of(recipe)), message);
+  };
+  const auto whole = static_cast<std::uint32_t>(core::kSegmentSize);
+  const Bytes frame = repeating_frame('a', 6400, 100);
+  const Bytes first = repeating_frame('a', whole, whole / 64);
+  Bytes two(whole, 'a');
+  two.resize(whole + 3000, 'b');
+  add("segment", "ok", "One segment, which expands as much as it may.", segments_of({frame}, 6400),
+      Bytes(6400, 'a'));
+  add("segments", "ok", "Two segments, the second as it is.",
+      segments_of({first, Bytes(3000, 'b')}, whole + 3000), two);
+  const auto bad = [&](const char* name, std::string_view comment, const Bytes& body) {
+    add(name, "malformed", comment, body, {});
+  };
+  bad("segment-bomb", "One byte more than 64 times as much.",
+      segments_of({repeating_frame('a', 6401, 100)}, 6401));
+  bad("segment-other-size", "A frame of another size than the message.", segments_of({frame}, 6399));
+  bad("segment-not-compressed", "A message of one segment that is not compressed.",
+      segments_of({Bytes(3000, 'b')}, 3000));
+  bad("segment-no-frame", "A segment that is no frame.", segments_of({Bytes(100, 'b')}, 6400));
+  Bytes trailing = frame;
+  trailing.push_back(1);
+  bad("segment-trailing", "Something after the frames.", segments_of({trailing}, 6400));
+  bad("segments-none", "A compressed message of no bytes.", segments_of({}, 0));
+  bad("segments-too-few", "Fewer segments than the message has.", segments_of({first}, whole + 1));
+  Bytes body = segments_of({frame}, 6400);
+  body[3] ^= 1;
+  bad("segment-size", "The size before a segment is not the one of the table.", body);
+  body = segments_of({first, Bytes(3000, 'b')}, whole + 3000);
+  body[body.size() - 17] ^= 1;
+  bad("segments-table", "The table says another place.", body);
+  bad("segments-no-end", "A body that is too short for its end.", Bytes(15));
 }
 
 void make_sizes(const Kit& kit) {
@@ -272,6 +352,7 @@ void make_letters(const Kit& kit) {
                  core::to_bytes(core::bytes_of("From: a@b\r\nSubject: c\r\n\r\nGrüße\r\n")));
   make_chunk_cases(kit, letters);
   make_plain_cases(kit, letters);
+  make_compressed_cases(letters);
   make_sizes(kit);
   make_trees(kit);
 }
