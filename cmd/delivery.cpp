@@ -8,6 +8,7 @@
 #include "core/blob_upkeep.h"
 #include "core/expiry.h"
 
+#include "cmd/format.h"
 #include "cmd/names.h"
 
 namespace p2pmail::cmd {
@@ -25,8 +26,33 @@ core::PostOffice::Options post_office_options(Env& env) {
   options.policy = env.settings.header_policy;
   options.inline_max = env.settings.inline_max;
   options.room.keep_free = env.settings.keep_free;
+  options.max_size = env.settings.max_size;
   options.stamps = stamp_work(env);
   return options;
+}
+
+net::DialOptions dial_options(const Env& env, std::chrono::milliseconds total) {
+  net::DialOptions options;
+  options.stop = env.stop;
+  options.total = total;
+  options.limit_rate = env.settings.limit_rate;
+  return options;
+}
+
+core::Status take_limit_rate(Env& env, const std::string& text) {
+  if (text.empty()) return {};
+  auto parsed = parse_size(text);
+  if (!parsed) return parsed.error().in("--limit-rate");
+  env.settings.limit_rate = *parsed;
+  return {};
+}
+
+core::Status take_max_size(Env& env, const std::string& text) {
+  if (text.empty()) return {};
+  auto parsed = parse_size(text);
+  if (!parsed) return parsed.error().in("--max-size");
+  env.settings.max_size = *parsed;
+  return {};
 }
 
 core::StampWork stamp_work(Env& env) {

@@ -1,6 +1,7 @@
 // What send, fetch and serve share: whom to dial where, and an honest note of what did not work.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <string>
@@ -19,6 +20,15 @@ namespace p2pmail::cmd {
 
 /// How much work for stamps this run is ready for; it says so when it begins.
 [[nodiscard]] core::StampWork stamp_work(Env& env);
+
+/// Stop, limits and bound as this run has them. `total`: for everything, 0 = no bound.
+[[nodiscard]] net::DialOptions dial_options(const Env& env, std::chrono::milliseconds total);
+
+/// An option --limit-rate in the place of the setting; empty = not given. kUsage.
+[[nodiscard]] core::Status take_limit_rate(Env& env, const std::string& text);
+
+/// The same for --max-size.
+[[nodiscard]] core::Status take_max_size(Env& env, const std::string& text);
 
 /// Every place where a device of the peer says that it listens, global addresses first. Private
 /// addresses and names count, because the user accepted the peer; onion names do not yet.

@@ -64,6 +64,7 @@ core::Store& Env::store() {
 Status Env::flush() {
   const std::string text = std::move(pending_);
   pending_.clear();
+  if (!text.empty() && clear_line) clear_line();
   const int failure = write_all(out, core::bytes_of(text));
   if (failure == 0) return {};
   out_closed = failure == EPIPE;
@@ -72,6 +73,7 @@ Status Env::flush() {
 
 Status Env::write(core::ByteView bytes) {
   if (auto flushed = flush(); !flushed) return flushed;
+  if (clear_line) clear_line();
   const int failure = write_all(out, bytes);
   if (failure == 0) return {};
   out_closed = failure == EPIPE;
@@ -79,7 +81,9 @@ Status Env::write(core::ByteView bytes) {
 }
 
 void Env::note(std::string_view text) {
-  if (!quiet) write_best_effort(err, "p2pmail: " + core::clean_line(text) + "\n");
+  if (quiet) return;
+  if (clear_line) clear_line();
+  write_best_effort(err, "p2pmail: " + core::clean_line(text) + "\n");
 }
 
 void Env::detail(std::string_view text) {

@@ -28,6 +28,7 @@ struct Env {
   int err = 2;
   bool in_is_terminal = false;
   bool out_is_terminal = false;
+  bool err_is_terminal = false;
   std::size_t width = 0;      // columns of the terminal on `out`; 0 = lines are not cut
   std::string notify_socket;  // of the service manager that started us (cmd/notify.h), or empty
 
@@ -51,6 +52,9 @@ struct Env {
   bool json = false;
 
   Settings settings;  // loaded by run() for commands that need the store
+
+  /// Takes away the line that stands on the terminal (cmd/progress.h); set while there may be one.
+  std::function<void()> clear_line;
 
   bool out_closed = false;  // the reader of `out` has gone: nothing more to say, no complaint
 

@@ -13,6 +13,7 @@
 #include "cmd/names.h"
 #include "cmd/new_mail.h"
 #include "cmd/peers.h"
+#include "cmd/progress.h"
 #include "cmd/relays.h"
 #include "core/post_office.h"
 
@@ -28,6 +29,9 @@ namespace {
 
 struct Options {
   std::string timeout;
+  std::string limit_rate;
+  std::string max_size;
+  bool list = false;
   std::vector<std::string> peers;
 };
 
@@ -75,6 +79,14 @@ void note_outcome(Env& env, const Names& names, const net::Target& target,
   }
 }
 
+Status interrupted(std::uint64_t kept) {
+  if (kept == 0) return Error{Code::kTimeout, "interrupted", ""};
+  return Error{Code::kTimeout,
+               fmt::format("interrupted; {} of a letter are kept, fetch goes on from there",
+                           human_size(kept)),
+               ""};
+}
+
 Status exchange(Env& env, const Names& names, const std::vector<net::Target>& targets,
                 std::chrono::milliseconds total,
                 const std::function<bool(const core::IdentityKey&)>& wanted) {
@@ -84,17 +96,22 @@ Status exchange(Env& env, const Names& names, const std::vector<net::Target>& ta
   if (!entries) return entries.error();
   auto options = post_office_options(env);
   options.on_mail = [&env, &names](const core::NewMail& mail) { announce(env, names, mail); };
+  options.on_waiting = [&env, &names](const core::LetterWaiting& waiting) {
+    announce_waiting(env, names, waiting.letter, waiting.subject);
+  };
   core::PostOffice post_office(store, std::move(options));
   if (auto own = post_office.deliver_to_self(); !own) return own;
-  net::DialOptions dialing;
-  dialing.total = total;
-  dialing.stop = env.stop;
-  const auto outcomes = net::dial(post_office, store.device().transport, targets, dialing);
+  Progress progress(env);
+  const auto outcomes =
+      net::dial(post_office, store.device().transport, targets, dial_options(env, total),
+                [&progress](std::size_t, const auto& event) { progress.take(event); });
+  const std::uint64_t kept = progress.unfinished(Doing::kReceiving);
   std::set<core::IdentityKey> reached;
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     note_outcome(env, names, targets[i], outcomes[i], *entries);
     if (outcomes[i].reached) reached.insert(*targets[i].identity);
   }
+  if (env.stopped()) return interrupted(kept);
   std::erase_if(*entries, [&](const auto& entry) {
     return entry.recipient == store.identity() || reached.contains(entry.recipient) ||
            !wanted(entry.recipient) || is_gone(store, entry.id);
@@ -106,16 +123,26 @@ Status exchange(Env& env, const Names& names, const std::vector<net::Target>& ta
   const auto gone = std::chrono::floor<std::chrono::milliseconds>(Clock::now() - started);
   const auto left = std::max(total - gone, std::chrono::milliseconds{1});
   carry_out(env, *round, total.count() == 0 ? total : left);
-  return {};
+  return env.stopped() ? interrupted(0) : Status{};
+}
+
+Status take_limits(Env& env, const Options& options) {
+  if (auto limited = take_limit_rate(env, options.limit_rate); !limited) return limited;
+  return take_max_size(env, options.max_size);
 }
 
 Status run_fetch(Env& env, const Options& options) {
+  if (options.list) {
+    auto names = Names::load(env.store());
+    return names ? list_waiting(env, *names) : names.error();
+  }
   std::chrono::milliseconds total = env.settings.fetch_timeout;
   if (!options.timeout.empty()) {
     auto parsed = parse_duration(options.timeout);
     if (!parsed) return parsed.error();
     total = *parsed;
   }
+  if (auto limited = take_limits(env, options); !limited) return limited;
   auto peers = chosen_peers(env, options.peers);
   if (!peers) return peers.error();
   if (auto kept = env.store().upkeep(env.clock()); !kept) return kept;
@@ -153,6 +180,13 @@ Status run_fetch(Env& env, const Options& options) {
 Action add_fetch(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("--timeout", options->timeout, "For everything together")->type_name("DURATION");
+  app.add_option("--limit-rate", options->limit_rate, "Bytes a second, as 512K or 2M; 0 = no limit")
+      ->type_name("RATE");
+  auto* size = app.add_option("--max-size", options->max_size,
+                              "Leave larger letters with the sender; 0 = take all")
+                   ->type_name("SIZE");
+  auto* list = app.add_flag("--list", options->list, "What was left with its sender; fetch nothing");
+  list->excludes(size);
   app.add_option("peers", options->peers, "Only these")->type_name("PEER");
   return [options](Env& env) { return run_fetch(env, *options); };
 }

@@ -29,8 +29,10 @@ void set_up_process() {
   umask(077);
   struct sigaction action {};
   action.sa_handler = [](int) { stop = true; };  // without SA_RESTART: waits must return
-  sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second ^C ends at once
+  sigaction(SIGINT, &action, nullptr);
+  action.sa_flags = 0;
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
 }
@@ -43,6 +45,7 @@ int main(int argc, char** argv) {
   cmd::Env env;
   env.in_is_terminal = isatty(env.in) == 1;
   env.out_is_terminal = isatty(env.out) == 1;
+  env.err_is_terminal = isatty(env.err) == 1;
   env.width = env.out_is_terminal ? cmd::terminal_width(env.out) : 0;
   env.notify_socket = cmd::take_notify_socket();
   env.stop = &stop;

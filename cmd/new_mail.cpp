@@ -28,4 +28,61 @@ void announce(Env& env, const Names& names, const core::NewMail& mail) {
   if (auto written = env.flush(); !written) env.detail(written.error().context);
 }
 
+namespace {
+
+constexpr std::uint64_t kForgotten = 30 * 86400;  // seconds without an offer
+
+std::string asking_for(Env& env, const Names& names, const core::Waiting& letter) {
+  const auto petname = names.petname(letter.via);
+  return env.program + " fetch --max-size 0 " + (petname ? *petname : address_of(letter.via));
+}
+
+// JSON: {"root", "from", "address", "size", "time" (of the last offer), "subject" (when it was offered
+// just now), "hint" (the command)}
+void print_waiting(Env& env, const Names& names, const core::Waiting& letter,
+                   const std::string& subject) {
+  const std::string who = names.label(letter.sender);
+  const std::string command = asking_for(env, names, letter);
+  if (!env.json) {
+    env.print(core::clean_line(fmt::format("{}  {}  {}{}: {}", who, human_size(letter.size), subject,
+                                           subject.empty() ? "waits" : "  waits", command)) +
+              "\n");
+    return;
+  }
+  nlohmann::ordered_json fields{{"root", core::to_hex(letter.root)},
+                                {"from", who},
+                                {"address", address_of(letter.sender)},
+                                {"size", letter.size},
+                                {"time", letter.time}};
+  if (!subject.empty()) fields["subject"] = subject;
+  fields["hint"] = command;
+  env.print(json_line("waiting", fields));
+}
+
+}  // namespace
+
+void announce_waiting(Env& env, const Names& names, const core::Waiting& letter,
+                      const std::string& subject) {
+  if (!env.json && (env.quiet || !(env.out_is_terminal || env.verbose))) return;
+  print_waiting(env, names, letter, core::clean_line(subject));
+  if (auto written = env.flush(); !written) env.detail(written.error().context);
+}
+
+core::Status list_waiting(Env& env, const Names& names) {
+  core::Store& store = env.store();
+  auto letters = store.state().waiting();
+  if (!letters) return letters.error();
+  const std::uint64_t now = env.clock().time;
+  for (const auto& letter : *letters) {
+    const auto seen = store.journal().seen(letter.sender, letter.root);
+    if (!seen) return seen.error();
+    if (!*seen && letter.time + kForgotten > now) {
+      print_waiting(env, names, letter, "");
+    } else if (auto gone = store.state().forget_waiting(letter.sender, letter.root); !gone) {
+      return gone;
+    }
+  }
+  return {};
+}
+
 }  // namespace p2pmail::cmd

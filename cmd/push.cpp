@@ -9,6 +9,7 @@
 
 #include "cmd/delivery.h"
 #include "cmd/format.h"
+#include "cmd/progress.h"
 #include "cmd/relays.h"
 #include "core/post_office.h"
 #include "core/text.h"
@@ -122,12 +123,13 @@ Status push_once(Env& env, AllOutstanding& all, core::Backoff backoff,
     if (auto delivered = post_office.deliver_to_self(); !delivered) return delivered;
   }
   const auto targets = targets_for(store, all);
-  net::DialOptions dialing;
-  dialing.stop = env.stop;
-  dialing.total = bound.left();
   std::vector<net::DialOutcome> outcomes;
-  if (!targets.empty())
-    outcomes = net::dial(post_office, store.device().transport, targets, dialing);
+  if (!targets.empty()) {
+    Progress progress(env);
+    outcomes = net::dial(post_office, store.device().transport, targets,
+                         dial_options(env, bound.left()),
+                         [&progress](std::size_t, const auto& event) { progress.take(event); });
+  }
   for (auto& one : all) {
     if (!one.ended() && post_office.delivered().contains(one.entry.id))
       one.ending = core::Ending::kDelivered;

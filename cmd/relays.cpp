@@ -6,6 +6,7 @@
 
 #include "cmd/delivery.h"
 #include "cmd/format.h"
+#include "cmd/progress.h"
 #include "core/post_office.h"
 #include "core/tree.h"
 
@@ -170,11 +171,11 @@ void RelayRound::ended(const core::Mailbox* errand, bool reached) {
 void carry_out(Env& env, RelayRound& round, std::chrono::milliseconds total) {
   core::Store& store = env.store();
   core::PostOffice post_office(store, post_office_options(env));
-  net::DialOptions dialing;
-  dialing.stop = env.stop;
-  dialing.total = total;
   const auto targets = round.targets(env);
-  const auto outcomes = net::dial(post_office, store.device().transport, targets, dialing);
+  Progress progress(env);
+  const auto outcomes =
+      net::dial(post_office, store.device().transport, targets, dial_options(env, total),
+                [&progress](std::size_t, const auto& event) { progress.take(event); });
   for (std::size_t i = 0; i < targets.size(); ++i)
     round.ended(targets[i].mailbox, outcomes[i].reached);
 }

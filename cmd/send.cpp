@@ -8,8 +8,10 @@
 #include <memory>
 
 #include "cmd/command.h"
+#include "cmd/delivery.h"
 #include "cmd/format.h"
 #include "cmd/names.h"
+#include "cmd/progress.h"
 #include "cmd/push.h"
 #include "core/outbox.h"
 #include "core/text.h"
@@ -39,7 +41,7 @@ void say_handed_over(Env& env, const core::Posted& posted, const std::vector<std
   }
 }
 
-Status undelivered(const Names& names, const AllOutstanding& all,
+Status undelivered(const Env& env, const Names& names, const AllOutstanding& all,
                    std::chrono::milliseconds patience) {
   std::string waiting, gone;
   for (const auto& one : all) {
@@ -51,10 +53,36 @@ Status undelivered(const Names& names, const AllOutstanding& all,
   if (waiting.empty() && gone.empty()) return {};
   if (waiting.empty()) return Error{Code::kUnavailable, gone, "p2pmail queue show Sent/@"};
   const auto seconds = static_cast<std::uint64_t>(patience.count() / 1000);
+  const std::string when =
+      env.stopped() ? "interrupted: no receipt yet" : "no receipt within " + short_duration(seconds);
   return Error{Code::kTimeout,
-               fmt::format("no receipt within {} from {}; it stays queued{}{}",
-                           short_duration(seconds), waiting, gone.empty() ? "" : "; ", gone),
-               "p2pmail queue"};
+               fmt::format("{} from {}; it stays queued{}{}", when, waiting,
+                           gone.empty() ? "" : "; ", gone),
+               env.stopped() ? "p2pmail fetch" : "p2pmail queue"};
+}
+
+/// Seals and queues, all of it or nothing.
+core::Result<core::Posted> seal_and_queue(Env& env, Prepared& prepared) {
+  Progress progress(env);
+  std::uint64_t sealed = 0;
+  auto posting = prepared.posting;
+  posting.content = [&](const core::Sink& sink) {
+    return prepared.posting.content([&](core::ByteView bytes) -> Status {
+      if (env.stopped()) return Error{Code::kTimeout, "interrupted", ""};
+      sealed += bytes.size();
+      // Header and boundaries do not count, so it ends a little early.
+      const auto most = prepared.size == 0 ? UINT64_MAX : prepared.size - 1;
+      progress.at(Doing::kSealing, "", std::min(sealed, most), prepared.size);
+      return sink(bytes);
+    });
+  };
+  return core::post(env.store(), posting, env.clock());
+}
+
+/// What was stopped before anything was queued.
+Error not_queued(const Env& env, const Error& why) {
+  if (!env.stopped() || why.code != Code::kTimeout) return why;
+  return Error{Code::kTimeout, "interrupted; nothing was queued", ""};
 }
 
 Status check_ways(const SendOptions& options) {
@@ -75,16 +103,17 @@ Status run_send(Env& env, const SendOptions& options) {
     if (!parsed) return parsed.error();
     patience = *parsed;
   }
+  if (auto limited = take_limit_rate(env, options.limit_rate); !limited) return limited;
   auto names = Names::load(env.store());
   if (!names) return names.error();
   auto prepared =
       options.takes_message() ? prepare_message(env, options) : prepare_draft(env, options);
-  if (!prepared) return prepared.error();
+  if (!prepared) return not_queued(env, prepared.error());
   prepared->posting.policy = env.settings.header_policy;
   prepared->posting.inline_max = env.settings.inline_max;
   prepared->posting.notify = options.notify;
-  auto posted = core::post(env.store(), prepared->posting, env.clock());
-  if (!posted) return posted.error();
+  auto posted = seal_and_queue(env, *prepared);
+  if (!posted) return not_queued(env, posted.error());
   AllOutstanding all;
   for (auto& entry : posted->entries) all.push_back({std::move(entry), {}, false, ""});
   // From here on the message is queued, whatever happens: trouble is said, never a failure.
@@ -105,7 +134,9 @@ Status run_send(Env& env, const SendOptions& options) {
   say_deliveries(env, *names, all);
   say_handed_over(env, *posted, prepared->handed_over);
   if (auto flushed = env.flush(); !flushed) return flushed;
-  return patience.count() > 0 ? undelivered(*names, all, patience) : Status{};
+  if (patience.count() > 0) return undelivered(env, *names, all, patience);
+  if (env.stopped() && !all_ended(all)) env.note("interrupted; it is queued: p2pmail fetch goes on");
+  return {};
 }
 
 void add_composing(CLI::App& app, SendOptions& options) {
@@ -150,6 +181,8 @@ Action add_send(CLI::App& app) {
   add_sendmail(app, *options);
   app.add_option("--wait", options->wait, "Wait for all receipts, at most so long")
       ->type_name("DURATION");
+  app.add_option("--limit-rate", options->limit_rate, "Bytes a second, as 512K or 2M; 0 = no limit")
+      ->type_name("RATE");
   app.add_flag("--notify", options->notify, "A notice in the inbox for each receipt");
   app.add_flag("--no-push", options->no_push, "Only queue; serve or fetch will deliver");
   app.add_option("recipients", options->to, "Petnames or addresses; me is myself")

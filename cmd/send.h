@@ -27,6 +27,7 @@ struct SendOptions {
   // Both.
   std::vector<std::string> to;
   std::string wait;
+  std::string limit_rate;
   bool no_push = false;
   bool notify = false;
 
@@ -38,6 +39,7 @@ struct SendOptions {
 
 struct Prepared {
   core::Posting posting;
+  std::uint64_t size = 0;  // about so many bytes will be sealed; 0 = not known
   /// Ordinary mail addresses that the fallback command takes while the message is read.
   std::vector<std::string> handed_over;
 };

@@ -38,10 +38,30 @@ struct Attachments {
   std::vector<core::Fd> open;
   std::vector<core::Draft::Attachment> list;
   bool uses_stdin = false;
+  std::uint64_t size = 0;
+  bool is_known = true;  // the size
 };
 
+void add_size(Attachments& all, int fd) {
+  struct stat facts {};
+  all.is_known = all.is_known && fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode);
+  if (all.is_known) all.size += static_cast<std::uint64_t>(facts.st_size);
+}
+
+/// Without waiting for whoever writes into a FIFO: composing waits, and can be stopped.
+Result<core::Fd> open_attachment(const std::string& path) {
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) == 0 && S_ISSOCK(facts.st_mode))
+    return Error{Code::kNotFound, path + ": is a socket", ""};
+  auto file = core::open_file(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  if (!file) return file;
+  const bool is_pipe = fstat(file->get(), &facts) == 0 && S_ISFIFO(facts.st_mode);
+  if (!is_pipe) (void)fcntl(file->get(), F_SETFL, O_RDONLY);
+  return file;
+}
+
 Status add_file(Attachments& all, const std::string& path) {
-  auto file = core::open_file(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  auto file = open_attachment(path);
   if (!file) return file.error();
   struct stat facts {};
   if (fstat(file->get(), &facts) != 0) return core::errno_error(errno, path, "cannot look at");
@@ -50,6 +70,7 @@ Status add_file(Attachments& all, const std::string& path) {
                  fmt::format("tar c {} | p2pmail send -a - ...", path)};
   }
   const std::string name = core::safe_file_name(std::filesystem::path(path).filename().string());
+  add_size(all, file->get());
   all.list.push_back({path, name, file->get()});
   all.open.push_back(std::move(*file));
   return {};
@@ -62,6 +83,7 @@ Result<Attachments> open_attachments(const Env& env, const std::vector<std::stri
     if (path == "-") {
       if (all.uses_stdin) return Error{Code::kUsage, "standard input can be attached once", ""};
       all.uses_stdin = true;
+      add_size(all, env.in);
       all.list.push_back({"standard input", "stdin", env.in});
     } else if (auto added = add_file(all, path); !added) {
       return added.error();
@@ -120,8 +142,13 @@ Result<Prepared> prepare_draft(Env& env, const SendOptions& options) {
   draft.time = env.clock().time;
   draft.body_fd = files->uses_stdin ? -1 : env.in;
   draft.attachments = files->list;
+  draft.stopped = [&env] { return env.stopped(); };
+  draft.changed = [&env](const std::string& path) {
+    env.note("warning: " + path + ": changed while it was read; see whether that copy is of use");
+  };
   if (env.in_is_terminal) env.note("type the message, end it with ^D");
   Prepared prepared;
+  prepared.size = files->is_known ? files->size : 0;
   prepared.posting.fields = core::fields_of(draft);
   // The files stay open for as long as somebody may compose.
   prepared.posting.content = [draft, files](const core::Sink& sink) {

@@ -201,7 +201,8 @@ Status check_words(const SendOptions& options) {
 Result<Prepared> prepare_message(Env& env, const SendOptions& options) {
   if (auto checked = check_words(options); !checked) return checked.error();
   if (env.in_is_terminal) env.note("type the message with its header, end it with ^D");
-  auto read = core::Submission::read(env.in, "standard input");
+  auto read =
+      core::Submission::read(env.in, "standard input", [&env] { return env.stopped(); });
   if (!read) return read.error();
   const auto submission = std::make_shared<core::Submission>(std::move(*read));
   Addressees all(env);

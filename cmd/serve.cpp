@@ -14,6 +14,7 @@
 #include "cmd/new_mail.h"
 #include "cmd/notify.h"
 #include "cmd/peers.h"
+#include "cmd/progress.h"
 #include "cmd/relays.h"
 #include "core/post_office.h"
 #include "core/queue.h"
@@ -33,6 +34,8 @@ namespace {
 struct Options {
   std::vector<std::string> listen;
   std::vector<std::string> advertise;
+  std::string limit_rate;
+  std::string max_size;
 };
 
 constexpr std::chrono::seconds kUpkeepEvery{60};
@@ -73,7 +76,8 @@ bool is_wildcard(const core::Endpoint& endpoint) {
 /// What the node asks while it runs; one object, one thread.
 class Server {
  public:
-  Server(Env& env, Names names) : env_(env), names_(std::move(names)), post_office_(make(env)) {}
+  Server(Env& env, Names names)
+      : env_(env), names_(std::move(names)), post_office_(make(env)), progress_(env) {}
 
   Status run(const Places& places);
 
@@ -87,6 +91,10 @@ class Server {
       // Whoever is not known may have been added a moment ago, by another process.
       if (!names_.petname(mail.sender)) load_names();
       announce(env_, names_, mail);
+    };
+    // Once: whoever keeps it offers it again and again.
+    options.on_waiting = [this](const core::LetterWaiting& waiting) {
+      if (waiting.is_new) announce_waiting(env_, names_, waiting.letter, waiting.subject);
     };
     return {env.store(), std::move(options)};
   }
@@ -106,6 +114,7 @@ class Server {
   Env& env_;
   Names names_;
   core::PostOffice post_office_;
+  Progress progress_;
   std::map<core::IdentityKey, std::vector<std::string>> waiting_;  // entries due, by recipient
   std::set<std::string> unreached_;  // entries that the recipient's relays should have
   std::vector<RelayRound> rounds_;   // at relays just now
@@ -261,6 +270,7 @@ void Server::dialed(const net::Target& target, const net::DialOutcome& outcome) 
 
 void Server::say(const net::Event& event) {
   using Kind = net::Event::Kind;
+  if (env_.verbose || env_.json) progress_.take(event);
   switch (event.kind) {
     case Kind::kMet:
     case Kind::kReceived:
@@ -295,6 +305,7 @@ Status Server::run(const Places& places) {
   net::reserve_descriptors();
   auto node = net::Node::create(post_office_, transport);
   if (!node) return node.error();
+  (*node)->limit_rate(env_.settings.limit_rate);
   std::vector<core::Endpoint> bound;
   for (const auto& endpoint : places.listen) {
     auto place = (*node)->listen(endpoint);
@@ -325,6 +336,8 @@ Status Server::run(const Places& places) {
 Status run_serve(Env& env, const Options& options) {
   auto places = parse_places(env, options);
   if (!places) return places.error();
+  if (auto limited = take_limit_rate(env, options.limit_rate); !limited) return limited;
+  if (auto limited = take_max_size(env, options.max_size); !limited) return limited;
   auto names = Names::load(env.store());
   if (!names) return names.error();
   return Server(env, std::move(*names)).run(*places);
@@ -342,6 +355,12 @@ Action add_serve(CLI::App& app) {
                  "What my card says; default: where I listen, if that is an address")
       ->type_name("tcp://HOST:PORT")
       ->allow_extra_args(false);
+  app.add_option("--limit-rate", options->limit_rate,
+                 "Bytes a second that are sent in all, as 512K or 2M; 0 = no limit")
+      ->type_name("RATE");
+  app.add_option("--max-size", options->max_size,
+                 "Leave larger letters with the sender; 0 = take all")
+      ->type_name("SIZE");
   return [options](Env& env) { return run_serve(env, *options); };
 }
 

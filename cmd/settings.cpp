@@ -137,6 +137,10 @@ constexpr Row kRows[] = {
      [](Settings& s, const std::string& text) { return set_bits(s.max_stamp_bits, text); }},
     {"keep_free", "64M",
      [](Settings& s, const std::string& text) { return set_size(s.keep_free, text); }},
+    {"limit_rate", "0",
+     [](Settings& s, const std::string& text) { return set_size(s.limit_rate, text); }},
+    {"max_size", "0",
+     [](Settings& s, const std::string& text) { return set_size(s.max_size, text); }},
     {"inline_max", "32M", set_inline_max},
 };
 

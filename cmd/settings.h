@@ -41,6 +41,8 @@ struct Settings {
   std::uint64_t stamp_bits = 0;           // what we ask of strangers
   std::uint64_t max_stamp_bits = 0;       // what we work for
   std::uint64_t keep_free = 0;            // bytes of disk that receiving leaves alone
+  std::uint64_t limit_rate = 0;           // bytes a second that are sent; 0 = no limit
+  std::uint64_t max_size = 0;             // of a letter that is taken unasked; 0 = no limit
   std::uint64_t inline_max = 0;           // bytes: larger mail lies beside the Maildir
 
   /// Every key as `config` shows it, in the order of the table.

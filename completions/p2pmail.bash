@@ -106,8 +106,8 @@ _p2pmail_command() {
       ;;
     'send')
       commands=''
-      options='-h --help -s --subject -a --attach -c --cc -b --bcc --in-reply-to -t -i -o -f -F -B -N -R --wait --notify --no-push -q --quiet -v --verbose --json'
-      valued='-s --subject -a --attach -c --cc -b --bcc --in-reply-to -o -f -F -B -N -R --wait'
+      options='-h --help -s --subject -a --attach -c --cc -b --bcc --in-reply-to -t -i -o -f -F -B -N -R --wait --limit-rate --notify --no-push -q --quiet -v --verbose --json'
+      valued='-s --subject -a --attach -c --cc -b --bcc --in-reply-to -o -f -F -B -N -R --wait --limit-rate'
       ;;
     'ls')
       commands=''
@@ -151,13 +151,13 @@ _p2pmail_command() {
       ;;
     'fetch')
       commands=''
-      options='-h --help --timeout -q --quiet -v --verbose --json'
-      valued='--timeout'
+      options='-h --help --timeout --limit-rate --max-size --list -q --quiet -v --verbose --json'
+      valued='--timeout --limit-rate --max-size'
       ;;
     'serve')
       commands=''
-      options='-h --help --listen --advertise -q --quiet -v --verbose --json'
-      valued='--listen --advertise'
+      options='-h --help --listen --advertise --limit-rate --max-size -q --quiet -v --verbose --json'
+      valued='--listen --advertise --limit-rate --max-size'
       ;;
     'queue')
       commands='ls show retry cancel'

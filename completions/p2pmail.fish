@@ -27,7 +27,7 @@ function __p2pmail_valued
         case 'peers accept'
             printf '%s\n' --passphrase-file --passphrase-fd
         case 'send'
-            printf '%s\n' -s --subject -a --attach -c --cc -b --bcc --in-reply-to -o -f -F -B -N -R --wait
+            printf '%s\n' -s --subject -a --attach -c --cc -b --bcc --in-reply-to -o -f -F -B -N -R --wait --limit-rate
         case 'ls'
             printf '%s\n' -n --passphrase-file --passphrase-fd
         case 'show'
@@ -35,9 +35,9 @@ function __p2pmail_valued
         case 'unseal'
             printf '%s\n' --passphrase-file --passphrase-fd
         case 'fetch'
-            printf '%s\n' --timeout
+            printf '%s\n' --timeout --limit-rate --max-size
         case 'serve'
-            printf '%s\n' --listen --advertise
+            printf '%s\n' --listen --advertise --limit-rate --max-size
         case 'queue retry'
             printf '%s\n' --to
         case 'queue cancel'
@@ -270,6 +270,7 @@ complete -c p2pmail -n '__p2pmail_at \'send\'' -s f -x -d 'Envelope sender, for 
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s F -x -d 'Name for a From that is missing or has none'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s B -s N -s R -x -d 'Accepted, means nothing here'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -l wait -x -d 'Wait for all receipts, at most so long'
+complete -c p2pmail -n '__p2pmail_at \'send\'' -l limit-rate -x -d 'Bytes a second, as 512K or 2M; 0 = no limit'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -l notify -d 'A notice in the inbox for each receipt'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -l no-push -d 'Only queue; serve or fetch will deliver'
 complete -c p2pmail -n '__p2pmail_at \'send\'' -s q -l quiet -d 'Say only what is wrong'
@@ -346,6 +347,9 @@ complete -c p2pmail -n '__p2pmail_at \'unseal\' 1' -F
 
 complete -c p2pmail -n '__p2pmail_at \'fetch\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'fetch\'' -l timeout -x -d 'For everything together'
+complete -c p2pmail -n '__p2pmail_at \'fetch\'' -l limit-rate -x -d 'Bytes a second, as 512K or 2M; 0 = no limit'
+complete -c p2pmail -n '__p2pmail_at \'fetch\'' -l max-size -x -d 'Leave larger letters with the sender; 0 = take all'
+complete -c p2pmail -n '__p2pmail_at \'fetch\'' -l list -d 'What was left with its sender; fetch nothing'
 complete -c p2pmail -n '__p2pmail_at \'fetch\'' -s q -l quiet -d 'Say only what is wrong'
 complete -c p2pmail -n '__p2pmail_at \'fetch\'' -s v -l verbose -d 'Say more, on standard error'
 complete -c p2pmail -n '__p2pmail_at \'fetch\'' -l json -d 'Output and errors as JSON, one object a line'
@@ -354,6 +358,8 @@ complete -c p2pmail -n '__p2pmail_at \'fetch\' 1 more' -k -a '(__p2pmail_list pe
 complete -c p2pmail -n '__p2pmail_at \'serve\'' -s h -l help -d 'Print this help and exit'
 complete -c p2pmail -n '__p2pmail_at \'serve\'' -l listen -x -d 'Where to listen (default tcp://*:7787); port 0 = any'
 complete -c p2pmail -n '__p2pmail_at \'serve\'' -l advertise -x -d 'What my card says; default: where I listen, if that is an address'
+complete -c p2pmail -n '__p2pmail_at \'serve\'' -l limit-rate -x -d 'Bytes a second that are sent in all, as 512K or 2M; 0 = no limit'
+complete -c p2pmail -n '__p2pmail_at \'serve\'' -l max-size -x -d 'Leave larger letters with the sender; 0 = take all'
 complete -c p2pmail -n '__p2pmail_at \'serve\'' -s q -l quiet -d 'Say only what is wrong'
 complete -c p2pmail -n '__p2pmail_at \'serve\'' -s v -l verbose -d 'Say more, on standard error'
 complete -c p2pmail -n '__p2pmail_at \'serve\'' -l json -d 'Output and errors as JSON, one object a line'

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <mutex>
 #include <set>
 
 #include "core/address.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr Context kRoster{"p2pmail/roster"};
 constexpr Context kRecord{"p2pmail/record"};
+constexpr Context kVerifiedCard{"p2pmail/card"};
 constexpr std::size_t kMaxPart = 8 * 1024;  // a signed roster or record, with its signature
 constexpr std::size_t kMaxTombstones = 64;
 constexpr std::size_t kMaxPrekeys = 4;
@@ -362,7 +364,9 @@ Bytes encode_card(const Card& card) {
       Value{{"d", std::move(records)}, {"r", binary(card.roster.bytes)}, {"v", 1u}});
 }
 
-Result<Card> decode_card(ByteView bytes) {
+namespace {
+
+Result<Card> verify_card(ByteView bytes) {
   auto map = decode_cbor(bytes, "card", kMaxCardSize);
   if (!map) return map.error();
   MapReader in(*map, "card");
@@ -374,6 +378,44 @@ Result<Card> decode_card(ByteView bytes) {
   if (!roster) return roster.error().in("card");
   Card card{std::move(*roster), {}};
   if (Status status = read_records(records, card); !status) return status.error();
+  return card;
+}
+
+/// Cards whose signatures were verified lately: the same few come with every envelope of a
+/// conversation, and each signature costs as much as all the rest of a small letter.
+class VerifiedCards {
+ public:
+  std::optional<Card> find(const Digest& name) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = std::ranges::find(cards_, name, &Named::name);
+    return found == cards_.end() ? std::nullopt : std::optional<Card>(found->card);
+  }
+  void add(const Digest& name, const Card& card) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (cards_.size() < kKept) return cards_.push_back({name, card});
+    cards_[next_] = {name, card};
+    next_ = (next_ + 1) % kKept;
+  }
+
+ private:
+  static constexpr std::size_t kKept = 32;
+  struct Named {
+    Digest name;
+    Card card;
+  };
+  std::mutex mutex_;
+  std::vector<Named> cards_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
+Result<Card> decode_card(ByteView bytes) {
+  static VerifiedCards verified;
+  const Digest name = hash(kVerifiedCard, {bytes});
+  if (auto known = verified.find(name)) return std::move(*known);
+  auto card = verify_card(bytes);
+  if (card) verified.add(name, *card);
   return card;
 }
 

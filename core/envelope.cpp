@@ -92,15 +92,15 @@ void shuffle_stanzas(Bytes& stanzas) {
 }
 
 Status make_stanzas(Header& header, std::span<const PrekeyPublic> prekeys,
-                    const AgreeSecret& ephemeral, const SymmetricKey& envelope_key) {
+                    const Ephemeral& ephemeral, const SymmetricKey& envelope_key) {
   // Random bytes everywhere first: what no prekey overwrites looks like a stanza for somebody else.
   header.stanzas.resize(std::bit_ceil(std::max(prekeys.size(), kMinStanzas)) * kStanzaSize);
   random_bytes(header.stanzas);
   ByteSpan rest(header.stanzas);
   for (const PrekeyPublic& prekey : prekeys) {
-    const auto shared = agree(ephemeral, prekey);
+    const auto shared = ephemeral.with(prekey);
     if (!shared) return shared.error().in("recipient's prekey");
-    const StanzaKeys keys = derive(*shared, header, prekey);
+    const StanzaKeys keys = derive(**shared, header, prekey);
     std::copy(keys.tag.begin(), keys.tag.end(), rest.begin());
     aead_seal(rest.subspan(kStanzaTag, kStanzaSize - kStanzaTag), keys.wrap, kOnlyNonce, {},
               envelope_key.view());
@@ -180,22 +180,43 @@ bool in_bounds(const EnvelopeBody& body, std::size_t prekeys) {
          body.sender_card.size() <= kMaxCardSize;
 }
 
+/// The envelope key, when a stanza is for this prekey.
+Result<std::optional<SymmetricKey>> unwrap_with(const Header& header, const SymmetricKey& shared,
+                                                const PrekeyPublic& prekey) {
+  const StanzaKeys keys = derive(shared, header, prekey);
+  for (ByteView rest = header.stanzas; !rest.empty(); rest = rest.subspan(kStanzaSize)) {
+    if (!equal_secret(rest.first(kStanzaTag), keys.tag)) continue;
+    SymmetricKey key;
+    const ByteView wrapped = rest.subspan(kStanzaTag, kStanzaSize - kStanzaTag);
+    if (!aead_open(key.span(), keys.wrap, kOnlyNonce, {}, wrapped))
+      return forged("stanza does not open");
+    if (hash(kEnvelopeCommitment, {key.view()}) != header.commitment)
+      return forged("envelope key does not fit its commitment");
+    return std::optional<SymmetricKey>(std::move(key));
+  }
+  return std::optional<SymmetricKey>();
+}
+
 /// The envelope key from the stanza that is for one of our prekeys.
-Result<SymmetricKey> unwrap(const Header& header, const std::vector<OwnPrekey>& prekeys) {
+Result<SymmetricKey> unwrap(const Header& header, const std::vector<OwnPrekey>& prekeys,
+                            std::optional<LastAgreement>* last) {
+  const auto is_ours = [&prekeys](const PrekeyPublic& key) {
+    return std::ranges::find(prekeys, key, &OwnPrekey::key) != prekeys.end();
+  };
+  if (last != nullptr && *last && (*last)->ephemeral == header.ephemeral &&
+      is_ours((*last)->prekey)) {
+    auto key = unwrap_with(header, (*last)->shared, (*last)->prekey);
+    if (!key) return key.error();
+    if (*key) return std::move(**key);
+  }
   for (const OwnPrekey& prekey : prekeys) {
-    const auto shared = agree(prekey.secret, header.ephemeral);
+    auto shared = agree(prekey.secret, header.ephemeral);
     if (!shared) return shared.error().in("envelope");
-    const StanzaKeys keys = derive(*shared, header, prekey.key);
-    for (ByteView rest = header.stanzas; !rest.empty(); rest = rest.subspan(kStanzaSize)) {
-      if (!equal_secret(rest.first(kStanzaTag), keys.tag)) continue;
-      SymmetricKey key;
-      const ByteView wrapped = rest.subspan(kStanzaTag, kStanzaSize - kStanzaTag);
-      if (!aead_open(key.span(), keys.wrap, kOnlyNonce, {}, wrapped))
-        return forged("stanza does not open");
-      if (hash(kEnvelopeCommitment, {key.view()}) != header.commitment)
-        return forged("envelope key does not fit its commitment");
-      return key;
-    }
+    auto key = unwrap_with(header, *shared, prekey.key);
+    if (!key) return key.error();
+    if (!*key) continue;
+    if (last != nullptr) *last = LastAgreement{header.ephemeral, prekey.key, std::move(*shared)};
+    return std::move(**key);
   }
   return Error{Code::kUnknownPrekey, "envelope is for prekeys that this device does not hold"};
 }
@@ -247,9 +268,9 @@ Result<Bytes> seal_envelope(const EnvelopeBody& body, std::span<const PrekeyPubl
   const SymmetricKey envelope_key = make_symmetric_key();
   Header header;
   header.commitment = hash(kEnvelopeCommitment, {envelope_key.view()});
-  header.ephemeral = ephemeral.public_key;
+  header.ephemeral = ephemeral.public_key();
   random_bytes(header.salt);
-  if (Status status = make_stanzas(header, prekeys, ephemeral.secret, envelope_key); !status)
+  if (Status status = make_stanzas(header, prekeys, ephemeral, envelope_key); !status)
     return status.error();
   const Bytes header_bytes = encode_header(header);
 
@@ -270,7 +291,18 @@ std::vector<PrekeyPublic> prekeys_of(const Card& card) {
   return out;
 }
 
-Result<OpenedEnvelope> open_envelope(ByteView envelope, const DeviceKeys& keys) {
+Result<const SymmetricKey*> Ephemeral::with(const PrekeyPublic& prekey) const {
+  const auto known = std::ranges::find(agreed_, prekey, &std::pair<PrekeyPublic, SymmetricKey>::first);
+  if (known != agreed_.end()) return &known->second;
+  auto shared = agree(pair_.secret, prekey);
+  if (!shared) return shared.error();
+  if (agreed_.size() >= kMaxStanzas) agreed_.clear();
+  agreed_.emplace_back(prekey, std::move(*shared));
+  return &agreed_.back().second;
+}
+
+Result<OpenedEnvelope> open_envelope(ByteView envelope, const DeviceKeys& keys,
+                                     std::optional<LastAgreement>* last) {
   const auto map = decode_cbor(envelope, "envelope", kMaxEnvelope);
   if (!map) return map.error();
   MapReader in(*map, "envelope");
@@ -279,7 +311,7 @@ Result<OpenedEnvelope> open_envelope(ByteView envelope, const DeviceKeys& keys) 
   if (Status status = in.finish(); !status) return status.error();
   const auto header = decode_header(header_bytes);
   if (!header) return header.error();
-  const auto envelope_key = unwrap(*header, keys.prekeys);
+  const auto envelope_key = unwrap(*header, keys.prekeys, last);
   if (!envelope_key) return envelope_key.error();
   auto signed_body = open_body(*envelope_key, header_bytes, sealed_body);
   if (!signed_body) return signed_body.error();

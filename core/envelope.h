@@ -23,8 +23,10 @@
 //   "z" letter size (one that plain_size accepts)
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/bytes.h"
@@ -57,8 +59,27 @@ struct EnvelopeBody {
 };
 
 /// One ephemeral key: fresh for each deposit at a relay and each renewal; within one direct
-/// conversation it may serve many envelopes, each with its own salt.
-using Ephemeral = AgreePair;
+/// conversation it may serve many envelopes, each with its own salt, and then agrees only once with each
+/// prekey. Not for several threads.
+class Ephemeral {
+ public:
+  Ephemeral(AgreePair pair) : pair_(std::move(pair)) {}
+  [[nodiscard]] const std::array<std::uint8_t, 32>& public_key() const { return pair_.public_key; }
+  /// Valid as long as this object, until the next call. kForged as for `agree`.
+  [[nodiscard]] Result<const SymmetricKey*> with(const PrekeyPublic& prekey) const;
+
+ private:
+  AgreePair pair_;
+  mutable std::vector<std::pair<PrekeyPublic, SymmetricKey>> agreed_;
+};
+
+/// The receiver's side of that: what the last envelope's ephemeral key and our prekey agreed on. Whoever
+/// keeps one forgets it (`reset`) when the letters of the moment are through.
+struct LastAgreement {
+  std::array<std::uint8_t, 32> ephemeral{};
+  PrekeyPublic prekey;
+  SymmetricKey shared;
+};
 
 /// Seals for these prekeys (1 to kMaxStanzas); `relay_key`, when given, is what a deposit of it at a
 /// relay is derived from (core/ticket.h). kForged for a prekey of small order, kMalformed when
@@ -84,7 +105,8 @@ struct OpenedEnvelope {
 /// kUnknownPrekey when no prekey of `keys` fits a stanza; kForged, kMalformed, kUnsupported.
 /// kForged also when the recipient is not `keys.identity`, and when the sending device is not in
 /// the sender's roster (a tombstoned one is reported, not refused).
-[[nodiscard]] Result<OpenedEnvelope> open_envelope(ByteView envelope, const DeviceKeys& keys);
+[[nodiscard]] Result<OpenedEnvelope> open_envelope(ByteView envelope, const DeviceKeys& keys,
+                                                   std::optional<LastAgreement>* last = nullptr);
 [[nodiscard]] Digest hash_envelope(ByteView envelope);
 /// Verifies a kept signed body again (for `show`): signature, card, recipient. The answer's
 /// envelope_hash stays zero: the envelope is gone.

@@ -5,8 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
+#include <system_error>
+#include <thread>
 
 #include "core/crypto.h"
 #include "core/text.h"
@@ -20,6 +25,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kBeside = ".new-";
 constexpr std::size_t kBesideSize = 8;
 constexpr std::chrono::seconds kBesideWait{5};
+constexpr std::size_t kSyncThreads = 16;
 
 Code code_of(int number) {
   switch (number) {
@@ -116,6 +122,29 @@ Status sync_fd(int fd, const fs::path& path) {
     if (errno != EINTR) return errno_error(errno, path, "cannot sync");
   }
   return {};
+}
+
+std::vector<Status> sync_all(const std::vector<OpenPath>& files) {
+  std::vector<Status> results(files.size());
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < files.size(); i = next++)
+      if (files[i].fd >= 0) results[i] = sync_fd(files[i].fd, files[i].path);
+  };
+  // Signals are for the thread that looks at what they set.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  std::vector<std::thread> helpers;
+  try {
+    while (helpers.size() + 1 < std::min(files.size(), kSyncThreads)) helpers.emplace_back(work);
+  } catch (const std::system_error&) {
+    // No more threads: those that there are do it all.
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  work();
+  for (std::thread& helper : helpers) helper.join();
+  return results;
 }
 
 Status sync_directory(const fs::path& directory) {

@@ -11,6 +11,7 @@
 
 #include "core/crypto.h"
 #include "core/file.h"
+#include "core/partial.h"
 #include "core/text.h"
 
 namespace p2pmail::core {
@@ -24,13 +25,10 @@ constexpr std::size_t kCheckSize = 8;
 constexpr std::size_t kFixedSize = 2 + 1 + 32 + 8 + 1 + 1 + kCheckSize;
 constexpr std::size_t kMaxRecord = kFixedSize + 255 + 255;
 constexpr std::uint64_t kStalePartial = 86400;  // seconds
+constexpr std::uint64_t kStaleStream = 30 * kStalePartial;
 constexpr std::uint64_t kPage = 4096;  // what a disk writes whole, or not at all
 constexpr std::chrono::seconds kLockWait{30};
 constexpr std::size_t kIndexBatch = 1000;       // rows of one transaction
-
-Digest seen_key(const IdentityKey& sender, const Root& root) {
-  return hash(kSeenContext, {sender.view(), root.view()});
-}
 
 Digest check_of(ByteView record) { return hash(kCheckContext, {record}); }
 
@@ -137,7 +135,8 @@ void discard_stale(const std::filesystem::path& path, std::uint64_t now) {
   if (!fd) return;
   struct stat info {};
   if (fstat(fd->get(), &info) != 0 || !S_ISREG(info.st_mode)) return;
-  if (static_cast<std::uint64_t>(info.st_mtime) + kStalePartial >= now) return;
+  const auto age = path.extension() == kPartialSuffix ? kStaleStream : kStalePartial;
+  if (static_cast<std::uint64_t>(info.st_mtime) + age >= now) return;
   const auto ours = lock_file(fd->get(), LockKind::kExclusive, {}, path);
   if (ours && *ours) (void)unlink(path.c_str());
 }
@@ -148,6 +147,10 @@ Status finish_delivery(Maildir& maildir, const State::SeenRow& row) {
 }
 
 }  // namespace
+
+Digest seen_key(const IdentityKey& sender, const Root& root) {
+  return hash(kSeenContext, {sender.view(), root.view()});
+}
 
 Journal::Journal(std::filesystem::path path, State& state)
     : path_(std::move(path)), state_(state) {}
@@ -255,9 +258,12 @@ Status Journal::finish(Maildir& maildir, const IdentityKey& sender, const Root& 
   const auto row = state_.find_seen(seen_key(sender, root));
   if (!row) return row.error();
   std::error_code ignored;
-  const bool is_open =
-      *row && std::filesystem::exists(maildir.partial() / (*row)->unique, ignored);
-  return is_open ? finish_delivery(maildir, **row) : Status{};
+  if (!*row) return {};
+  if (std::filesystem::exists(maildir.partial() / (*row)->unique, ignored))
+    return finish_delivery(maildir, **row);
+  // It has its name; whether the directory was synced before its process ended nobody knows.
+  if (!maildir.has_folder((*row)->folder)) return {};  // removed since, by the user
+  return sync_directory(maildir.directory((*row)->folder, "new"));
 }
 
 Status Journal::recover(Maildir& maildir, std::uint64_t now) {

@@ -38,6 +38,9 @@ struct JournalEntry {
   std::string unique;
 };
 
+/// The journal's key for a letter of a sender.
+[[nodiscard]] Digest seen_key(const IdentityKey& sender, const Root& root);
+
 enum class Recorded {
   kNow,     // by this call
   kBefore,  // it was there, or stands twice in this call
@@ -59,7 +62,8 @@ class Journal {
   /// Finishes the delivery of a letter that is recorded, when a crash interrupted it.
   [[nodiscard]] Status finish(Maildir& maildir, const IdentityKey& sender, const Root& root);
   /// Finishes all deliveries that a crash interrupted, and discards partial files that no living
-  /// process writes and nobody has written to for a day. Safe beside running processes. Does as much
+  /// process writes and nobody has written to for a day, or 30 days when the rest may still come
+  /// (core/partial.h). Safe beside running processes. Does as much
   /// as can be done and answers the first error.
   [[nodiscard]] Status recover(Maildir& maildir, std::uint64_t now);
 

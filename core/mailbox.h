@@ -12,6 +12,7 @@
 
 #include "core/bytes.h"
 #include "core/result.h"
+#include "core/transfer.h"
 
 namespace p2pmail::core {
 
@@ -66,12 +67,20 @@ class OutgoingLetter {
   [[nodiscard]] virtual bool has_twin() const { return false; }
 };
 
-/// A letter on its way in. Destroying it before commit discards what came.
+/// A letter on its way in, as one conversation sees it. The same letter offered in several
+/// conversations is received once: their objects share a Transfer. Destroying the last of them before
+/// commit discards what came, or leaves it on the disk for a later offer (see recall).
 class IncomingLetter {
  public:
   virtual ~IncomingLetter() = default;
-  /// A verified block, each index once, block 0 first, the rest in ascending order.
+  /// What is there of it. Of a letter that came inside its offer nobody asks.
+  [[nodiscard]] virtual Transfer& transfer() = 0;
+  /// A verified block, of those that are not there, in whatever order they were asked for; it is
+  /// there then.
   [[nodiscard]] virtual Status write(std::uint64_t index, ByteView block) = 0;
+  /// Looks at one more block that an earlier transfer may have left, of those whose leaves are known:
+  /// false when there is none to look at now.
+  [[nodiscard]] virtual Result<bool> recall() { return false; }
 };
 
 /// How an offered envelope is answered: take the letter, or it is stored already (a fresh receipt).

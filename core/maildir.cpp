@@ -215,13 +215,18 @@ Status Maildir::create_folder(const std::string& folder) {
   auto name = folder_name(folder);
   if (!name) return name.error();
   if (*name != folder) return Error{Code::kUsage, folder + ": not a folder's name on disk"};
+  // Its mark comes last, so that with it all is there and synced; unless somebody removed a part since.
+  const auto is_made = [&](const char* part) { return is_there(root_ / folder / part); };
+  if (folder != kInbox && is_made("maildirfolder") && is_made("tmp") && is_made("new") &&
+      is_made("cur"))
+    return {};
   for (const char* sub : kSubs)
     if (auto made = make_directories(directory(folder, sub)); !made) return made;
   if (folder == kInbox) return {};
-  auto mark = open_file(root_ / folder / "maildirfolder", O_WRONLY | O_CREAT, 0600);
-  if (!mark) return mark.error();
   if (auto synced = sync_directory(root_ / folder); !synced) return synced;
-  return sync_directory(root_);
+  if (auto synced = sync_directory(root_); !synced) return synced;
+  auto mark = open_file(root_ / folder / "maildirfolder", O_WRONLY | O_CREAT, 0600);
+  return mark ? Status{} : mark.error();
 }
 
 std::string Maildir::unique_name(std::uint64_t time) {
@@ -239,13 +244,19 @@ std::string Maildir::unique_name(std::uint64_t time) {
 
 Status Maildir::deliver(const fs::path& partial, const std::string& folder,
                         const std::string& unique, const std::string& flags) {
+  const auto directory = put(partial, folder, unique, flags);
+  return directory ? sync_directory(*directory) : directory.error();
+}
+
+Result<fs::path> Maildir::put(const fs::path& partial, const std::string& folder,
+                              const std::string& unique, const std::string& flags) const {
   auto sorted = sorted_flags(flags);
   if (!sorted || !is_unique(unique) || !is_folder(folder))
     return Error{Code::kBug, partial.string() + ": delivery to an impossible name"};
   const fs::path target = sorted->empty() ? directory(folder, "new") / unique
                                           : directory(folder, "cur") / cur_name(unique, *sorted);
   const int failure = rename_to_new_name(partial, target);
-  if (failure == 0) return sync_directory(target.parent_path());
+  if (failure == 0) return target.parent_path();
   if (failure != ENOENT && failure != EEXIST) return errno_error(failure, target, "cannot deliver");
   // Whoever was here before may have been interrupted before its fsync, or a reader may have
   // renamed the message already. When the partial is a second link to it, only the unlink is
@@ -257,7 +268,7 @@ Status Maildir::deliver(const fs::path& partial, const std::string& folder,
       return Error{Code::kExists, there->path.string() + ": another message has this name"};
     if (unlink(partial.c_str()) != 0) return errno_error(errno, partial, "cannot remove");
   }
-  return sync_directory(there->path.parent_path());
+  return there->path.parent_path();
 }
 
 Result<std::vector<MailFile>> Maildir::list(const std::string& folder) const {

@@ -49,9 +49,14 @@ class Maildir {
 
   /// A fresh unique name: time.Mmicroseconds+pid+random.host (host without '/' and ':').
   [[nodiscard]] static std::string unique_name(std::uint64_t time);
-  /// Moves a complete, already fsynced file into new/ (or cur/ with `flags` when not empty) and
-  /// fsyncs the directory. A missing `partial` whose target exists means that somebody has finished
+  /// Moves a complete, already fsynced file into new/ (or cur/ with `flags` when not empty); answers
+  /// the directory, which has to be fsynced then: many deliveries share that. A missing `partial` whose target exists means that somebody has finished
   /// this delivery: success. Never overwrites another file: kExists.
+  [[nodiscard]] Result<std::filesystem::path> put(const std::filesystem::path& partial,
+                                                  const std::string& folder,
+                                                  const std::string& unique,
+                                                  const std::string& flags) const;
+  /// The same for one file, with the fsync.
   [[nodiscard]] Status deliver(const std::filesystem::path& partial, const std::string& folder,
                                const std::string& unique, const std::string& flags);
 

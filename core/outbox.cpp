@@ -178,6 +178,7 @@ std::vector<QueueEntry> entries_of(const SealedLetter& letter, const MessageId& 
     entry.subject = fit_text(posting.fields.subject, kMaxSubject);
     entry.notify = posting.notify;
     entry.has_leaves = letter.sealed.leaves.size() > 1;
+    entry.siblings = to.size();
     entry.payload_key = letter.payload_key.clone();
     entries.push_back(std::move(entry));
   }
@@ -210,15 +211,15 @@ Result<SealedLetter> seal_again(Store& store, const Posting& posting, const Now&
   });
 }
 
-/// Everything that must be durable before the first entry becomes visible.
+/// Everything that must be there before the first entry becomes visible. The contents are synced; their
+/// names become durable together with the entries' own, in publish.
 Status stage(Store& store, const SealedLetter& letter, const std::vector<QueueEntry>& entries) {
   if (entries.empty()) return {};
   Queue& queue = store.queue();
   if (const auto added = queue.add_letter(letter.letter, letter.stream, letter.sealed.leaves);
       !added)
     return added;
-  if (const auto prepared = queue.prepare(entries); !prepared) return prepared;
-  return sync_directory(queue.directory());
+  return queue.prepare(entries);
 }
 
 /// The copy in Sent; a mail program may have renamed it, so the name tells where it is.

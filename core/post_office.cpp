@@ -2,12 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "core/file.h"
 #include "core/post_office_letters.h"
 
 namespace p2pmail::core {
+
+namespace fs = std::filesystem;
+
 namespace {
 
 constexpr std::chrono::seconds kRefusalRest{3};
+constexpr std::uint64_t kSmallLetter = 64 * 1024;  // bytes: one that comes with its offer
 
 }  // namespace
 
@@ -60,21 +67,39 @@ bool PostOffice::rests(const std::string& entry) {
 std::vector<std::unique_ptr<OutgoingLetter>> PostOffice::outgoing(const Caller& caller,
                                                                   std::size_t max) {
   std::vector<std::unique_ptr<OutgoingLetter>> letters;
-  auto entries = store_.queue().list();
-  if (!entries) return letters;
   std::shared_ptr<Ephemeral> ephemeral;
-  for (const QueueEntry& entry : *entries) {
-    if (letters.size() >= max) break;
-    if (entry.recipient != caller.identity || rests(entry.id)) continue;
-    if (!options_.only.empty() && !options_.only.contains(entry.id)) continue;
-    auto claim = store_.queue().claim(entry.id);
-    if (!claim || !*claim) continue;
-    if (!ephemeral) ephemeral = std::make_shared<Ephemeral>(make_agree_pair());
-    letters.push_back(
-        std::make_unique<Outgoing>(*this, std::move(**claim), ephemeral, caller.transport));
+  const auto take = [&](std::deque<std::string>& waiting) {
+    for (; letters.size() < max && !waiting.empty(); waiting.pop_front()) {
+      auto claim = store_.queue().claim(waiting.front());
+      if (!claim || !*claim || rests((*claim)->entry.id)) continue;
+      if (!ephemeral) ephemeral = std::make_shared<Ephemeral>(make_agree_pair());
+      letters.push_back(
+          std::make_unique<Outgoing>(*this, std::move(**claim), ephemeral, caller.transport));
+    }
+  };
+  // What the last look into the queue found for him; another look only once that is used up, because
+  // each of them reads all entries.
+  auto& waiting = waiting_[caller.identity];
+  take(waiting);
+  if (letters.empty()) {
+    waiting = entries_for(caller.identity);
+    take(waiting);
   }
+  if (waiting.empty()) waiting_.erase(caller.identity);
   if (options_.only.empty()) add_held(caller, max, letters);
   return letters;
+}
+
+/// What is queued for this identity, oldest first.
+std::deque<std::string> PostOffice::entries_for(const IdentityKey& identity) {
+  std::deque<std::string> found;
+  auto entries = store_.queue().list();
+  if (!entries) return found;
+  for (const QueueEntry& entry : *entries) {
+    const bool is_wanted = options_.only.empty() || options_.only.contains(entry.id);
+    if (entry.recipient == identity && is_wanted && !rests(entry.id)) found.push_back(entry.id);
+  }
+  return found;
 }
 
 // Any device of ours may have the record that the sender has seen.
@@ -108,13 +133,27 @@ Status PostOffice::admit(const Caller& caller, const EnvelopeBody& body, bool& k
   return blocked ? Error{Code::kTimeout, "later"} : Status{};
 }
 
+/// The sender keeps what is too large for now, and hears why.
+Status PostOffice::check_size(const Caller& caller, const EnvelopeBody& body, bool known) {
+  if (options_.max_size == 0 || body.size <= options_.max_size) return {};
+  if (body.sender == store_.identity()) return {};
+  LetterWaiting waiting;
+  waiting.letter = {body.sender, caller.identity,         body.root,
+                    body.size,   options_.clocks().time, known};
+  waiting.subject = body.subject;
+  const auto added = store_.state().add_waiting(waiting.letter);
+  waiting.is_new = !added || *added;
+  if (options_.on_waiting) options_.on_waiting(waiting);
+  return Error{Code::kTimeout, "later: larger than is taken unasked"};
+}
+
 Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope,
                                         ByteView admission) {
   const auto admitted = decode_admission(admission);
   if (!admitted) return admitted.error();
   if (admitted->deposit) return hold(*admitted->deposit, admitted->stamp, envelope);
   if (caller.is_nobody()) return Error{Code::kRefused, "mail needs a card"};
-  auto opened = open_envelope(envelope, store_.device());
+  auto opened = open_envelope(envelope, store_.device(), &last_agreement_);
   if (!opened && opened.error().code == Code::kUnknownPrekey) {
     // Another process of ours may have made a newer prekey meanwhile.
     const auto fresh = store_.refresh();
@@ -138,18 +177,22 @@ Result<Considered> PostOffice::consider(const Caller& caller, ByteView envelope,
     // The journal has it; its rename may still be open after a crash.
     const auto whole = store_.journal().finish(store_.maildir(), body.sender, body.root);
     if (!whole) return whole.error();
+    forget_partial(body);
     return Considered(StoredAlready{IncomingFile::receipt_for(*this, *opened, relayed)});
   }
   if (const auto trusted = check_device(*opened); !trusted) return trusted.error();
-  auto place = room_.reserve(body.size);
-  if (!place) return place.error();
-  if (!known || opened->device_buried)
-    if (const auto entered = place->enter_requests(caller.network); !entered)
+  if (const auto fits = check_size(caller, body, known); !fits) return fits.error();
+  const bool doubtful = !known || opened->device_buried;
+  auto arrival = arrival_of(body, !doubtful);
+  if (!arrival) return arrival.error();
+  if (doubtful)
+    if (const auto entered = (*arrival)->place.enter_requests(caller.network); !entered)
       return entered.error();
+  if (body.size > kSmallLetter) last_agreement_.reset();  // it will be a while until a commit
   TakeIt take;
   take.root = body.root;
   take.size = body.size;
-  take.letter = std::make_unique<IncomingFile>(*this, std::move(*opened), std::move(*place),
+  take.letter = std::make_unique<IncomingFile>(*this, std::move(*opened), std::move(*arrival),
                                                relayed, caller.network);
   return Considered(std::move(take));
 }
@@ -181,6 +224,7 @@ Status PostOffice::check_device(OpenedEnvelope& opened) {
 }
 
 std::vector<Result<Bytes>> PostOffice::commit(Letters letters) {
+  last_agreement_.reset();
   std::vector<Result<Bytes>> results(letters.size(), Error{Code::kIo, "not stored"});
   commit_mail(letters, results);
   commit_held(letters, results);
@@ -188,46 +232,96 @@ std::vector<Result<Bytes>> PostOffice::commit(Letters letters) {
 }
 
 void PostOffice::commit_mail(const Letters& letters, std::vector<Result<Bytes>>& results) {
-  std::vector<IncomingFile*> complete;
-  std::vector<std::size_t> places;
-  std::vector<JournalEntry> entries;
+  std::vector<Coming> complete;
   for (std::size_t i = 0; i < letters.size(); ++i) {
     auto* letter = dynamic_cast<IncomingFile*>(letters[i].get());
     if (letter == nullptr) continue;
-    if (const auto done = letter->complete(); !done) {
-      results[i] = done.error();
-      continue;
-    }
-    complete.push_back(letter);
-    places.push_back(i);
-    entries.push_back(letter->journal_entry());
-  }
-  if (complete.empty()) return;
-  // The partial's name must survive a power cut as well as its bytes, before the journal counts on it.
-  if (const auto synced = sync_directory(store_.maildir().partial()); !synced) {
-    for (const std::size_t place : places) results[place] = synced.error();
-    return;
-  }
-  const auto recorded = store_.journal().record(
-      entries, [&complete](std::size_t i) { return complete[i]->is_there(); });
-  for (std::size_t i = 0; i < complete.size(); ++i) {
-    if (!recorded) {
-      complete[i]->keep();
-      results[places[i]] = recorded.error();
-    } else if ((*recorded)[i] == Recorded::kGone) {
-      results[places[i]] = Error{Code::kIo, "not stored: its file was removed before it was whole"};
-    } else if ((*recorded)[i] == Recorded::kBefore) {
-      complete[i]->drop();
-      const auto whole =
-          store_.journal().finish(store_.maildir(), entries[i].sender, entries[i].root);
-      results[places[i]] = whole ? Result<Bytes>(complete[i]->receipt()) : whole.error();
-    } else if (const auto done = complete[i]->deliver(); !done) {
-      results[places[i]] = done.error();
+    if (const auto done = letter->complete(); done) {
+      complete.push_back({letter, i, letter->file()});
     } else {
-      results[places[i]] = complete[i]->receipt();
-      complete[i]->announce();
+      results[i] = done.error();
     }
   }
+  sync_files(complete, results);
+  if (complete.empty()) return;
+  std::vector<JournalEntry> entries;
+  for (const Coming& one : complete) entries.push_back(one.letter->journal_entry());
+  const auto recorded = store_.journal().record(
+      entries, [&complete](std::size_t i) { return complete[i].letter->is_there(); });
+  std::map<fs::path, std::vector<Coming>> moved;  // by the directory, which is not synced yet
+  std::vector<std::size_t> known;                 // were there before, or come twice in this call
+  for (std::size_t i = 0; i < complete.size(); ++i) {
+    const auto& [letter, place, file] = complete[i];
+    if (!recorded) {
+      letter->keep();
+      results[place] = recorded.error();
+    } else if ((*recorded)[i] == Recorded::kGone) {
+      results[place] = Error{Code::kIo, "not stored: its file was removed before it was whole"};
+    } else if ((*recorded)[i] == Recorded::kBefore) {
+      letter->drop();
+      known.push_back(i);
+    } else if (const auto directory = letter->deliver(); directory) {
+      moved[*directory].push_back(complete[i]);
+    } else {
+      results[place] = directory.error();
+    }
+  }
+  for (const auto& [directory, arrived] : moved) {
+    if (const auto synced = sync_directory(directory); synced) {
+      answer(arrived, results);
+    } else {
+      for (const Coming& one : arrived) results[one.place] = synced.error();
+    }
+  }
+  for (const std::size_t i : known) {
+    const auto whole =
+        store_.journal().finish(store_.maildir(), entries[i].sender, entries[i].root);
+    results[complete[i].place] = whole ? Result<Bytes>(complete[i].letter->receipt()) : whole.error();
+  }
+}
+
+/// Receipts for letters that are safe: one for all that a sender has sent us himself.
+void PostOffice::answer(std::vector<Coming> arrived, std::vector<Result<Bytes>>& results) {
+  const auto group = [](const Coming& one) {
+    return std::pair(one.letter->is_relayed(), one.letter->sender());
+  };
+  std::ranges::stable_sort(arrived, {}, group);
+  for (std::span<const Coming> rest(arrived); !rest.empty();) {
+    const auto end = std::ranges::find_if(
+        rest, [&](const Coming& one) { return group(one) != group(rest.front()); });
+    const auto alike = rest.front().letter->is_relayed()
+                           ? 1
+                           : std::min<std::size_t>(static_cast<std::size_t>(end - rest.begin()),
+                                                   kMaxReceiptLetters);
+    const auto letters = rest.first(alike);
+    const Bytes receipt = letters.size() == 1 ? letters.front().letter->receipt()
+                                              : IncomingFile::receipt_of_all(letters);
+    for (const Coming& one : letters) {
+      results[one.place] = receipt;
+      one.letter->announce();
+    }
+    rest = rest.subspan(alike);
+  }
+}
+
+/// All their bytes, then their names: both must survive a power cut before the journal counts on them.
+/// Those that failed are left out.
+void PostOffice::sync_files(std::vector<Coming>& complete, std::vector<Result<Bytes>>& results) {
+  std::vector<OpenPath> files;
+  for (const Coming& one : complete) files.push_back(one.file);
+  auto synced = sync_all(files);
+  if (!complete.empty())
+    if (const auto names = sync_directory(store_.maildir().partial()); !names)
+      std::ranges::fill(synced, names);
+  std::vector<Coming> durable;
+  for (std::size_t i = 0; i < complete.size(); ++i) {
+    if (synced[i]) {
+      durable.push_back(complete[i]);
+    } else {
+      results[complete[i].place] = synced[i].error();
+    }
+  }
+  complete = std::move(durable);
 }
 
 Status PostOffice::deliver_to_self() {

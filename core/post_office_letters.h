@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/capsule.h"
+#include "core/partial.h"
 #include "core/post_office.h"
 #include "core/sending.h"
 #include "core/stream_file.h"
@@ -83,11 +84,13 @@ class PostOffice::Held : public OutgoingLetter {
 class PostOffice::HeldFile : public IncomingLetter {
  public:
   HeldFile(PostOffice& office, Shelf& shelf, HeldLetter letter, Room::Place place)
-      : office_(office), shelf_(shelf), letter_(std::move(letter)), place_(std::move(place)) {
+      : office_(office), shelf_(shelf), letter_(std::move(letter)), place_(std::move(place)),
+        transfer_(letter_.deposit.root, letter_.deposit.size) {
     office_.coming_[letter_.owner] += bytes();
   }
   ~HeldFile() override;
 
+  Transfer& transfer() override { return transfer_; }
   Status write(std::uint64_t index, ByteView block) override;
   /// Hash list, fsync, its name on the shelf; the directory is the caller's to sync. Afterwards the
   /// file is the shelf's, row or not.
@@ -105,48 +108,78 @@ class PostOffice::HeldFile : public IncomingLetter {
   Room::Place place_;
   std::filesystem::path path_;  // empty before the first block and once it was given away
   Fd file_;                     // locked as long as this lives
+  Transfer transfer_;
   std::vector<Digest> leaves_;
 };
 
-/// A letter that is being received into a partial file.
+/// A letter that is received, whatever number of conversations bring it.
+struct PostOffice::Arrival {
+  /// kOpen until one of the conversations makes it mail; kFailed when that can only begin anew.
+  enum class State { kOpen, kTaken, kFailed };
+  Arrival(const Root& root, std::uint64_t size, Room::Place room)
+      : transfer(root, size), place(std::move(room)) {}
+  Transfer transfer;
+  Room::Place place;
+  std::optional<Partial> partial;  // of a letter of several blocks
+  State state = State::kOpen;
+};
+
+/// A letter as one conversation brings it. One of a single block goes straight into its sealed file; the
+/// others are collected in a Partial, which becomes the blob, or is copied into the sealed file.
 class PostOffice::IncomingFile : public IncomingLetter {
  public:
   /// `relayed`: it comes from a relay, which gets the receipt sealed.
-  IncomingFile(PostOffice& office, OpenedEnvelope opened, Room::Place place, bool relayed,
-               std::string network)
+  IncomingFile(PostOffice& office, OpenedEnvelope opened, std::shared_ptr<Arrival> arrival,
+               bool relayed, std::string network)
       : office_(office),
         opened_(std::move(opened)),
-        place_(std::move(place)),
+        arrival_(std::move(arrival)),
         is_relayed_(relayed),
         network_(std::move(network)) {}
   ~IncomingFile() override;
 
+  Transfer& transfer() override { return arrival_->transfer; }
   Status write(std::uint64_t index, ByteView block) override;
-  /// Everything but the rename: capsule, end, fsync.
+  Result<bool> recall() override;
+  /// Everything but fsync and rename: capsule, end. Nothing when another conversation has done it.
   [[nodiscard]] Status complete();
+  /// What has to be fsynced then: no descriptor when the file is another's.
+  [[nodiscard]] OpenPath file() const {
+    return writer_ ? OpenPath{writer_->fd(), writer_->path()} : OpenPath{};
+  }
   [[nodiscard]] JournalEntry journal_entry() const;
-  [[nodiscard]] bool is_there() const { return writer_->is_there(); }
+  /// False also when the file is another's: then the journal has it, or it is not there.
+  [[nodiscard]] bool is_there() const { return writer_ && writer_->is_there(); }
   /// After the journal has it. An intent without its partial means that it is delivered, by us or
-  /// by another process that found our journal record.
-  [[nodiscard]] Status deliver();
+  /// by another process that found our journal record. Answers the directory, to be fsynced.
+  [[nodiscard]] Result<std::filesystem::path> deliver();
   /// The journal could not say whether it has this letter: the file stays, so that either way
   /// holds.
   void keep() { committed_ = true; }
   void drop();
   [[nodiscard]] Bytes receipt() const { return receipt_for(office_, opened_, is_relayed_); }
+  [[nodiscard]] bool is_relayed() const { return is_relayed_; }
+  [[nodiscard]] const IdentityKey& sender() const { return opened_.body.sender; }
+  /// One for letters of one sender that did not come from a relay; at most kMaxReceiptLetters.
+  [[nodiscard]] static Bytes receipt_of_all(std::span<const Coming> letters);
   void announce() const;
   [[nodiscard]] static Bytes receipt_for(PostOffice& office, const OpenedEnvelope& opened,
                                          bool relayed);
 
  private:
-  [[nodiscard]] Status begin(ByteView block);
+  enum class Then { kOnlyJudge, kOpenFile };
+  [[nodiscard]] Status begin(ByteView block, Then then);
+  [[nodiscard]] Status assemble();
+  [[nodiscard]] Status copy_stream();
+  [[nodiscard]] Status finish_stub(const Bytes& capsule);
+  [[nodiscard]] bool is_large() const { return opened_.body.size > office_.options_.inline_max; }
   void judge(const HeaderFields& fields, bool known);
   void fill_capsule();
   [[nodiscard]] Status open_partial(const HeaderFields& fields, const std::string& petname);
 
   PostOffice& office_;
   OpenedEnvelope opened_;
-  Room::Place place_;
+  std::shared_ptr<Arrival> arrival_;
   bool is_relayed_;
   std::string network_;
   std::unique_ptr<Capsule> capsule_;

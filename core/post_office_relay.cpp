@@ -36,16 +36,20 @@ Status PostOffice::HeldFile::open() {
 }
 
 Status PostOffice::HeldFile::write(std::uint64_t index, ByteView block) {
-  if (index == 0)
+  if (path_.empty())
     if (const auto opened = open(); !opened) return opened;
   if (const auto room = place_.take(block.size()); !room) return room;
-  leaves_.push_back(leaf_of(block));
-  return write_at(file_.get(), index * kBlockSize, block, path_);
+  leaves_.resize(static_cast<std::size_t>(transfer_.blocks()));
+  leaves_[static_cast<std::size_t>(index)] = leaf_of(block);
+  if (const auto put = write_at(file_.get(), index * kBlockSize, block, path_); !put) return put;
+  transfer_.got(index);
+  return {};
 }
 
 // The hash list first: a letter that has its name is whole.
 Status PostOffice::HeldFile::complete() {
-  if (path_.empty()) return Error{Code::kMalformed, "a letter without blocks"};
+  if (path_.empty() || !transfer_.complete())
+    return Error{Code::kMalformed, "a letter without blocks"};
   const Root& root = letter_.deposit.root;
   if (leaves_.size() > 1) {
     Bytes all;

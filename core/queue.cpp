@@ -24,6 +24,8 @@ constexpr std::size_t kMaxEntrySubject = 256;
 constexpr std::uint64_t kOrphanAge = 3600;      // seconds
 constexpr std::chrono::seconds kLockWait{5};
 constexpr std::size_t kLetterDigits = 32;
+constexpr std::uint64_t kFewEntries = 16;
+constexpr std::size_t kSyncedTogether = 256;  // open files of one step
 constexpr std::string_view kEntrySuffix = ".entry";
 
 /// Entries that have ended, by what their files are called until the notice is made.
@@ -108,6 +110,7 @@ Bytes encode_entry(const QueueEntry& entry, const SymmetricKey& key) {
                  {"t", entry.time},
                  {"z", entry.size}};
   if (entry.notify) inner["n"] = true;
+  if (entry.siblings > 0) inner["c"] = entry.siblings;
   Bytes plain = encode_cbor(inner);
   wipe(inner["k"].get_binary());
   const Bytes box = box_seal(key, associated_of(entry.id), plain);
@@ -136,6 +139,10 @@ Result<QueueEntry> decode_entry(const std::string& id, ByteView bytes, const Sym
   reader.fill("k", entry.payload_key.span());
   entry.has_leaves = reader.boolean("l");
   entry.stream_offset = reader.number("m", kMaxLetterSize);
+  if (reader.has("c")) {
+    entry.siblings = reader.number("c", kMaxLetterSize);
+    if (entry.siblings == 0) reader.fail("\"c\" is zero");
+  }
   if (reader.has("n")) {
     entry.notify = reader.boolean("n");
     if (!entry.notify) reader.fail("\"n\" is false");  // one way to write each entry
@@ -191,12 +198,21 @@ Status Queue::add_letter(const std::string& letter, const fs::path& sealed_file,
 }
 
 Status Queue::prepare(const std::vector<QueueEntry>& entries) {
-  for (const QueueEntry& entry : entries) {
+  std::vector<Fd> open;
+  std::vector<OpenPath> paths;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const QueueEntry& entry = entries[i];
     const fs::path path = directory_ / (entry.id + ".new");
     auto fd = open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (!fd) return fd.error();
     if (const auto w = write_at(fd->get(), 0, encode_entry(entry, key_), path); !w) return w;
-    if (const auto s = sync_fd(fd->get(), path); !s) return s;
+    paths.push_back({fd->get(), path});
+    open.push_back(std::move(*fd));
+    if (open.size() < kSyncedTogether && i + 1 < entries.size()) continue;
+    for (const Status& synced : sync_all(paths))
+      if (!synced) return synced;
+    paths.clear();
+    open.clear();
   }
   return {};
 }
@@ -327,7 +343,7 @@ Status Queue::finish(const Claim& claim, Ending ending, std::uint64_t now) {
     if (const auto synced = sync_directory(directory_); !synced) return synced;
   if (noticed) return {};  // the notice tells of the progress, and needs the stream
   (void)state_.forget_progress(entry.id);
-  return drop_letter(entry.letter);
+  return drop_letter(entry.letter, entry.siblings);
 }
 
 Result<std::vector<EndedEntry>> Queue::ended() const {
@@ -351,7 +367,7 @@ Status Queue::forget(const Claim& claim, Ending ending) {
   if (unlink(path.c_str()) != 0 && errno != ENOENT)
     return errno_error(errno, path, "cannot remove");
   (void)state_.forget_progress(claim.entry.id);
-  return drop_letter(claim.entry.letter);
+  return drop_letter(claim.entry.letter, claim.entry.siblings);
 }
 
 Status Queue::remove_damaged(const std::string& id) {
@@ -370,14 +386,36 @@ Status Queue::remove_damaged(const std::string& id) {
   return is_entry_id(name) ? drop_letter(name.substr(0, kLetterDigits)) : Status{};
 }
 
-/// The stream goes with the last entry of its letter.
-Status Queue::drop_letter(const std::string& letter) {
+/// Whether an entry of the letter is there, in whatever state. With few of them their names are looked
+/// up: the directory may hold those of thousands of letters.
+Result<bool> Queue::has_entries(const std::string& letter, std::uint64_t entries) const {
+  const auto is_there = [this](const std::string& name) {
+    return access((directory_ / name).c_str(), F_OK) == 0;
+  };
+  if (entries > 0 && entries <= kFewEntries) {
+    for (std::uint64_t i = 1; i <= entries; ++i) {
+      const std::string id = letter + "." + std::to_string(i);
+      if (is_there(file_name(id)) || is_there(id + ".new")) return true;
+      for (const EndedSuffix& row : kEndedSuffixes)
+        if (is_there(id + std::string(row.suffix))) return true;
+    }
+    return false;
+  }
   std::error_code failure;
-  for (const auto& file : fs::directory_iterator(directory_, failure)) {
-    const std::string name = file.path().filename().string();
-    if (name.starts_with(letter) && (is_entry_file(name) || name.ends_with(".new"))) return {};
+  fs::directory_iterator files(directory_, failure);
+  for (; !failure && files != fs::directory_iterator{}; files.increment(failure)) {
+    const std::string name = files->path().filename().string();
+    if (name.starts_with(letter) && (is_entry_file(name) || name.ends_with(".new"))) return true;
   }
   if (failure) return errno_error(failure.value(), directory_, "cannot list");
+  return false;
+}
+
+/// The stream goes with the last entry of its letter.
+Status Queue::drop_letter(const std::string& letter, std::uint64_t entries) {
+  const auto wanted = has_entries(letter, entries);
+  if (!wanted) return wanted.error();
+  if (*wanted) return {};
   (void)unlink(stream_path(letter).c_str());
   (void)unlink(leaves_path(letter).c_str());
   return {};

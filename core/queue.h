@@ -4,6 +4,7 @@
 //   queue/<letter>.leaves     hash list of a letter of more than one block (32 bytes per MiB)
 //   queue/<letter>.<n>.entry  one recipient: CBOR map {"b": box under the device's queue key,
 //                             associated data "p2pmail/queue" and the file's name, "v": 1}; inside:
+//     "c" number of the letter's entries, from 1; not there in those of older versions
 //     "i" message id   "k" payload key   "l" leaves kept (bool)   "m" stream offset in the file
 //     "n" true, when the sender wants a notice of the delivery; else not there
 //     "q" recipient's identity   "r" root   "s" subject   "t" time queued   "z" stream size
@@ -40,6 +41,7 @@ struct QueueEntry {
   std::uint64_t time = 0;           // queued, seconds since 1970
   std::string subject;              // bounded, for the envelope and notices
   bool has_leaves = false;
+  std::uint64_t siblings = 0;  // entries of this letter, itself included; 0 = not known
   bool notify = false;  // the sender wants a notice when it is delivered
   SymmetricKey payload_key;
 };
@@ -125,7 +127,8 @@ class Queue {
   [[nodiscard]] Progress progress(const std::string& id);
 
  private:
-  [[nodiscard]] Status drop_letter(const std::string& letter);
+  [[nodiscard]] Status drop_letter(const std::string& letter, std::uint64_t entries = 0);
+  [[nodiscard]] Result<bool> has_entries(const std::string& letter, std::uint64_t entries) const;
   [[nodiscard]] Result<QueueEntry> load_file(const std::string& id,
                                              const std::filesystem::path& path) const;
   [[nodiscard]] Result<std::optional<Claim>> claim_file(const std::string& id,

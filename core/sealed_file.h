@@ -82,6 +82,7 @@ class SealedFileWriter {
   /// Whether the file still has its name: false when somebody has removed it.
   [[nodiscard]] bool is_there() const { return is_named(fd_.get(), path_); }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::uint64_t stream_offset() const { return stream_offset_; }
 
  private:

@@ -1,5 +1,9 @@
 // Secrets: memory that is locked, guarded and wiped (sodium_malloc, sodium_free).
 //
+// Each sodium_malloc is some ten system calls and four pages, and a letter needs a dozen keys; so keys
+// share guarded regions in slots of 64 bytes, wiped when they are given back, and a few larger blocks
+// are kept for the next who wants one of that size. Safe from several threads.
+//
 // Move-only, no printer, no operator==, no conversion to a container. `view()` is the only way to
 // the bytes and must not outlive the secret.
 #pragma once
@@ -16,6 +20,7 @@ namespace detail {
 std::uint8_t* secret_allocate(std::size_t size);  // zeroed; aborts when there is no memory
 struct SecretDeleter {
   void operator()(std::uint8_t* memory) const;  // wipes, then frees
+  std::size_t size = 0;                         // as it was allocated
 };
 }  // namespace detail
 
@@ -24,7 +29,7 @@ class SecretBytes {
  public:
   SecretBytes() = default;
   explicit SecretBytes(std::size_t size)
-      : memory_(detail::secret_allocate(size)), size_(size) {}
+      : memory_(detail::secret_allocate(size), detail::SecretDeleter{size}), size_(size) {}
 
   [[nodiscard]] ByteView view() const { return {memory_.get(), size_}; }
   [[nodiscard]] ByteSpan span() { return {memory_.get(), size_}; }

@@ -40,8 +40,8 @@ Status check_receipt(Store& store, const QueueEntry& entry, ByteView bytes,
           ? store.card().record_of(receipt->device) != nullptr
           : *peer && (*peer)->card && (*peer)->card->record_of(receipt->device) != nullptr;
   if (receipt->sender != store.identity() || receipt->recipient != entry.recipient ||
-      receipt->root != entry.root || receipt->outcome != Outcome::kStored ||
-      std::ranges::find(envelopes, receipt->envelope) == envelopes.end() || !device_fits)
+      receipt->outcome != Outcome::kStored || !receipt->covers(entry.root, envelopes) ||
+      !device_fits)
     return Error{Code::kForged, "a receipt that is not for this letter"};
   return {};
 }

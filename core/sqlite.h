@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 namespace p2pmail::core::sqlite {
 
 inline constexpr int kBusyMilliseconds = 5000;
+inline constexpr int kLogPages = 200;
 
 struct DbCloser {
   void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
@@ -38,14 +40,62 @@ inline Error db_error(sqlite3* db, const std::string& name) {
   }
 }
 
-/// One prepared statement; `db` and `name` must outlive it. Parameters are bound in order, columns
-/// read in order.
+/// Statements that were prepared before: to parse one takes longer than most of them run. Dies before
+/// its database.
+class Statements {
+ public:
+  explicit Statements(sqlite3* db) : db_(db) {}
+  ~Statements() {
+    for (const auto& [sql, statement] : idle_) sqlite3_finalize(statement);
+  }
+  Statements(const Statements&) = delete;
+  Statements& operator=(const Statements&) = delete;
+  [[nodiscard]] sqlite3* db() const { return db_; }
+  /// Null when the text is wrong.
+  [[nodiscard]] sqlite3_stmt* take(std::string_view sql) {
+    const auto found = idle_.find(sql);
+    if (found != idle_.end()) {
+      sqlite3_stmt* statement = found->second;
+      idle_.erase(found);
+      return statement;
+    }
+    sqlite3_stmt* statement = nullptr;
+    const auto size = static_cast<int>(sql.size());
+    if (sqlite3_prepare_v3(db_, sql.data(), size, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) !=
+        SQLITE_OK)
+      return nullptr;
+    return statement;
+  }
+  void give_back(sqlite3_stmt* statement) {
+    if (statement == nullptr) return;
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    idle_.emplace(sqlite3_sql(statement), statement);
+  }
+
+ private:
+  sqlite3* db_;
+  std::multimap<std::string, sqlite3_stmt*, std::less<>> idle_;
+};
+
+/// One statement in use; `db` (or `kept`) and `name` must outlive it. Parameters are bound in order,
+/// columns read in order.
 class Query {
  public:
   Query(sqlite3* db, const std::string& name, const char* sql) : db_(db), name_(name) {
     ok_ = sqlite3_prepare_v2(db, sql, -1, &statement_, nullptr) == SQLITE_OK;
   }
-  ~Query() { sqlite3_finalize(statement_); }
+  Query(Statements& kept, const std::string& name, std::string_view sql)
+      : db_(kept.db()), name_(name), statement_(kept.take(sql)), kept_(&kept) {
+    ok_ = statement_ != nullptr;
+  }
+  ~Query() {
+    if (kept_ != nullptr) {
+      kept_->give_back(statement_);
+    } else {
+      sqlite3_finalize(statement_);
+    }
+  }
   Query(const Query&) = delete;
   Query& operator=(const Query&) = delete;
 
@@ -98,6 +148,7 @@ class Query {
   sqlite3* db_;
   const std::string& name_;
   sqlite3_stmt* statement_ = nullptr;
+  Statements* kept_ = nullptr;
   int parameter_ = 0;
   bool ok_ = false;
 };
@@ -126,6 +177,11 @@ inline Result<Db> open_db(const std::string& path, const char* schema) {
   // and on a full disk one must still be able to read mail and to remove it.
   int persist = 1;
   (void)sqlite3_file_control(raw, nullptr, SQLITE_FCNTL_PERSIST_WAL, &persist);
+  // Nor is the log copied into the database whenever a command ends, which would be three syncs for
+  // each database that it only looked at; it is copied once it has grown a little, so that opening
+  // stays quick.
+  (void)sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  (void)sqlite3_wal_autocheckpoint(raw, kLogPages);
   if (sqlite3_exec(raw, schema, nullptr, nullptr, nullptr) != SQLITE_OK)
     return db_error(raw, path);
   if (const auto writable = check_writable(raw, path); !writable) return writable.error();

@@ -32,6 +32,9 @@ constexpr const char* kSeenSchema =
     "CREATE TABLE IF NOT EXISTS outcomes(entry TEXT PRIMARY KEY, message BLOB NOT NULL,"
     " recipient BLOB NOT NULL, ending INTEGER NOT NULL, time INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS outcomes_message ON outcomes(message);"
+    "CREATE TABLE IF NOT EXISTS waiting(sender BLOB NOT NULL, root BLOB NOT NULL,"
+    " via BLOB NOT NULL, size INTEGER NOT NULL, time INTEGER NOT NULL, known INTEGER NOT NULL,"
+    " PRIMARY KEY(sender, root)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;";
 constexpr const char* kPeerColumns =
     "SELECT identity, petname, blocked, verified, added, card FROM peers ";
@@ -44,8 +47,19 @@ struct State::Impl {
   std::string state_name;
   std::string seen_name;
 
-  Query query(const char* sql) { return Query(state.get(), state_name, sql); }
-  Query seen_query(const char* sql) { return Query(seen.get(), seen_name, sql); }
+  std::optional<sqlite::Statements> state_statements;
+  std::optional<sqlite::Statements> seen_statements;
+
+  Query query(std::string_view sql) { return Query(*state_statements, state_name, sql); }
+  Query seen_query(std::string_view sql) { return Query(*seen_statements, seen_name, sql); }
+
+  /// Empty when there is none.
+  Result<Bytes> card_bytes(const IdentityKey& identity) {
+    auto row = query("SELECT card FROM peers WHERE identity = ?");
+    const auto found = row.bind(identity.view()).step();
+    if (!found) return found.error();
+    return *found ? row.blob(0) : Bytes{};
+  }
 
   Result<LetterEnd> end_in(const Query& row) const {
     LetterEnd found;
@@ -110,12 +124,14 @@ Result<State> State::open(const std::filesystem::path& directory) {
   if (!seen) return seen.error();
   impl->state = std::move(*state);
   impl->seen = std::move(*seen);
+  impl->state_statements.emplace(impl->state.get());
+  impl->seen_statements.emplace(impl->seen.get());
   return State(std::move(impl));
 }
 
 Result<std::vector<Peer>> State::peers() {
-  Query query(impl_->state.get(), impl_->state_name,
-              (std::string(kPeerColumns) + "WHERE petname IS NOT NULL ORDER BY petname").c_str());
+  auto query =
+      impl_->query(std::string(kPeerColumns) + "WHERE petname IS NOT NULL ORDER BY petname");
   std::vector<Peer> all;
   for (;;) {
     const auto row = query.step();
@@ -128,8 +144,7 @@ Result<std::vector<Peer>> State::peers() {
 }
 
 Result<std::optional<Peer>> State::find_peer(std::string_view petname) {
-  Query query(impl_->state.get(), impl_->state_name,
-              (std::string(kPeerColumns) + "WHERE petname = ?").c_str());
+  auto query = impl_->query(std::string(kPeerColumns) + "WHERE petname = ?");
   const auto row = query.bind(petname).step();
   if (!row) return row.error();
   if (!*row) return std::optional<Peer>{};
@@ -139,8 +154,7 @@ Result<std::optional<Peer>> State::find_peer(std::string_view petname) {
 }
 
 Result<std::optional<Peer>> State::find_peer(const IdentityKey& identity) {
-  Query query(impl_->state.get(), impl_->state_name,
-              (std::string(kPeerColumns) + "WHERE identity = ?").c_str());
+  auto query = impl_->query(std::string(kPeerColumns) + "WHERE identity = ?");
   const auto row = query.bind(identity.view()).step();
   if (!row) return row.error();
   if (!*row) return std::optional<Peer>{};
@@ -212,6 +226,9 @@ Status State::together(const std::function<Status()>& work) {
 
 Result<MergeOutcome> State::merge_peer_card(const Card& card, bool create) {
   MergeOutcome outcome;
+  // Most often it is the one that we have, byte for byte: nothing to lock for.
+  if (const auto known = impl_->card_bytes(card.identity()); known && *known == encode_card(card))
+    return outcome;
   const auto merged = together([&]() -> Status {
     auto known = find_peer(card.identity());
     if (!known) return known.error();
@@ -348,6 +365,60 @@ Result<std::vector<LetterEnd>> State::ends_of(const MessageId& message) {
     if (!found) return found.error();
     all.push_back(*found);
   }
+}
+
+Result<bool> State::add_waiting(const Waiting& letter) {
+  const auto row = impl_->seen_query("SELECT 1 FROM waiting WHERE sender = ? AND root = ?")
+                       .bind(letter.sender.view())
+                       .bind(letter.root.view())
+                       .step();
+  if (!row) return row.error();
+  const auto added = impl_->seen_query("INSERT OR REPLACE INTO waiting VALUES(?, ?, ?, ?, ?, ?)")
+                         .bind(letter.sender.view())
+                         .bind(letter.root.view())
+                         .bind(letter.via.view())
+                         .bind(letter.size)
+                         .bind(letter.time)
+                         .bind(std::uint64_t{letter.known})
+                         .run();
+  if (!added) return added.error();
+  const auto trimmed =
+      impl_->seen_query("DELETE FROM waiting WHERE (sender, root) IN (SELECT sender, root FROM"
+                        " waiting ORDER BY known DESC, time DESC LIMIT -1 OFFSET ?)")
+          .bind(std::uint64_t{kMaxWaiting})
+          .run();
+  if (!trimmed) return trimmed.error();
+  return !*row;
+}
+
+Result<std::vector<Waiting>> State::waiting() {
+  auto query = impl_->seen_query(
+      "SELECT sender, root, via, size, time, known FROM waiting ORDER BY size DESC");
+  std::vector<Waiting> all;
+  for (;;) {
+    const auto row = query.step();
+    if (!row) return row.error();
+    if (!*row) return all;
+    Waiting one;
+    const Bytes sender = query.blob(0), root = query.blob(1), via = query.blob(2);
+    if (sender.size() != IdentityKey::kSize || root.size() != Root::kSize ||
+        via.size() != IdentityKey::kSize)
+      continue;  // it makes no sense, and is offered again
+    std::ranges::copy(sender, one.sender.bytes.begin());
+    std::ranges::copy(root, one.root.bytes.begin());
+    std::ranges::copy(via, one.via.bytes.begin());
+    one.size = query.number(3);
+    one.time = query.number(4);
+    one.known = query.number(5) != 0;
+    all.push_back(one);
+  }
+}
+
+Status State::forget_waiting(const IdentityKey& sender, const Root& root) {
+  return impl_->seen_query("DELETE FROM waiting WHERE sender = ? AND root = ?")
+      .bind(sender.view())
+      .bind(root.view())
+      .run();
 }
 
 Result<std::uint64_t> State::journal_offset() {

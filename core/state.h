@@ -66,6 +66,18 @@ struct LetterEnd {
   std::uint64_t time = 0;  // seconds since 1970
 };
 
+/// A letter that was offered and not taken, because nobody asked for one of that size.
+struct Waiting {
+  IdentityKey sender;
+  IdentityKey via;  // who offered it: the sender, or a relay
+  Root root;
+  std::uint64_t size = 0;  // of the sealed stream, bytes
+  std::uint64_t time = 0;  // of the last offer, seconds since 1970
+  bool known = false;      // the sender is in the address book
+};
+/// Of these the oldest go, strangers' first.
+inline constexpr std::size_t kMaxWaiting = 1000;
+
 class State {
  public:
   /// Creates the files when they are missing. kMalformed when one is damaged (named).
@@ -114,6 +126,13 @@ class State {
   [[nodiscard]] Result<std::optional<LetterEnd>> end_of(const std::string& entry);
   /// Of one message, in the order of its entries.
   [[nodiscard]] Result<std::vector<LetterEnd>> ends_of(const MessageId& message);
+
+  // Letters that wait to be asked for. Not synced at once: whoever offers them offers them again.
+  /// True: not known before.
+  [[nodiscard]] Result<bool> add_waiting(const Waiting& letter);
+  /// The largest first.
+  [[nodiscard]] Result<std::vector<Waiting>> waiting();
+  [[nodiscard]] Status forget_waiting(const IdentityKey& sender, const Root& root);
 
   // Index of the journal.
   struct SeenRow {

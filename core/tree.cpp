@@ -119,6 +119,12 @@ bool TreeVerifier::set_leaves(std::uint64_t group, ByteView concatenated) {
   return fits;
 }
 
+std::vector<Digest> TreeVerifier::known_leaves() const {
+  std::vector<Digest> all;
+  for (const auto& group : leaves_) all.insert(all.end(), group.begin(), group.end());
+  return all;
+}
+
 bool TreeVerifier::check_block(std::uint64_t index, ByteView block) const {
   if (index >= block_count(size_) || block.size() != block_size(size_, index)) return false;
   const Digest leaf = leaf_of(block);

@@ -61,6 +61,8 @@ class TreeVerifier {
   [[nodiscard]] bool set_groups(ByteView concatenated);
   [[nodiscard]] bool set_leaves(std::uint64_t group, ByteView concatenated);
   [[nodiscard]] bool check_block(std::uint64_t index, ByteView block) const;
+  /// Those of the groups that are known, in order.
+  [[nodiscard]] std::vector<Digest> known_leaves() const;
 
  private:
   Root root_;

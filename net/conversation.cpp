@@ -18,21 +18,29 @@ constexpr int kMarkRounds = 1024;
 
 }  // namespace
 
-core::Status Pump::run(Session& session, const Send& send, const Room& room) {
-  more_ = false;
+core::Status Pump::run(Session& session, Throttle& throttle, const Send& send,
+                       const AskRoom& ask_room) {
+  more_ = throttled_ = has_bulk_ = false;
   for (int i = 0; i < kRound; ++i) {
-    if (room && !room()) return {};
-    if (!held_) held_ = session.next();
+    const Room room = ask_room();
+    if (room == Room::kNone) return {};
+    const bool slow = room == Room::kAll && throttle.wait(Clock::now()).count() > 0;
+    const bool all = room == Room::kAll && !slow;
+    if (!held_) held_ = session.next(all ? Session::Bulk::kWanted : Session::Bulk::kNotNow);
     if (!held_) {
       more_ = session.is_working();
+      has_bulk_ = session.has_bulk();
+      throttled_ = slow && has_bulk_;
       return {};
     }
+    const auto size = wire_size(*held_);
     const auto sent = send(*held_);
     if (!sent) {
       held_.reset();
       return sent.error();
     }
     if (!*sent) return {};
+    throttle.spend(size);
     held_.reset();
   }
   more_ = true;
@@ -46,10 +54,11 @@ bool Pump::finished(const Session& session, Clock::time_point now) {
 }
 
 Conversation::Conversation(Context& context, core::Mailbox& mailbox, const core::AgreeSecret& own,
-                           Target target, std::chrono::milliseconds connect)
+                           Throttle& throttle, Target target, std::chrono::milliseconds connect)
     : context_(context),
       mailbox_(target.mailbox != nullptr ? *target.mailbox : mailbox),
       own_(own),
+      throttle_(throttle),
       target_(std::move(target)),
       connect_(connect) {}
 
@@ -65,7 +74,7 @@ void Conversation::wake() {
 
 void Conversation::add_to(Poller& poller) {
   if (finished_) return;
-  if (dealer_) poller.add(*dealer_, pump_.blocked());
+  if (dealer_) poller.add(*dealer_, pump_.blocked(), pump_.has_bulk() && !pump_.throttled());
   for (Attempt& attempt : attempts_) poller.add(attempt.dealer, false);
 }
 
@@ -141,7 +150,7 @@ core::Status Conversation::receive(Clock::time_point now) {
       session_->flush();
       return {};
     }
-    session_->receive((*frames)->head, (*frames)->body, seconds_of(now));
+    session_->receive((*frames)->head, std::move((*frames)->body), seconds_of(now));
   }
   busy_ = true;
   return {};
@@ -151,7 +160,9 @@ void Conversation::exchange(Clock::time_point now, const OnEvent& on_event) {
   auto status = receive(now);
   if (status && !busy_) session_->tick(seconds_of(now));
   if (status)
-    status = pump_.run(*session_, [this](const Frames& frames) { return dealer_->send(frames); });
+    status = pump_.run(
+        *session_, throttle_, [this](Frames& frames) { return dealer_->send(frames); },
+        [this] { return dealer_->takes_bulk() ? Pump::Room::kAll : Pump::Room::kSmall; });
   report(on_event);
   if (!status) return broken(status.error(), on_event);
   if (!pump_.finished(*session_, now)) return;

@@ -10,6 +10,7 @@
 #include "net/dial.h"
 #include "net/session.h"
 #include "net/socket.h"
+#include "net/throttle.h"
 
 namespace p2pmail::net {
 
@@ -24,34 +25,43 @@ using Clock = std::chrono::steady_clock;
 /// Moves a session's messages out, as many as the pipe takes; what did not fit is kept.
 class Pump {
  public:
-  using Send = std::function<core::Result<bool>(const Frames&)>;
-  using Room = std::function<bool()>;
-  /// `room` is asked before each message, which is made only then; empty = there is always room.
-  [[nodiscard]] core::Status run(Session& session, const Send& send, const Room& room = {});
+  enum class Room { kNone, kSmall, kAll };  // kSmall: not for pieces of blocks
+  /// Takes the body when it answers true.
+  using Send = std::function<core::Result<bool>(Frames&)>;
+  using AskRoom = std::function<Room()>;
+  /// `room` is asked before each message, which is made only then.
+  [[nodiscard]] core::Status run(Session& session, Throttle& throttle, const Send& send,
+                                 const AskRoom& room);
   [[nodiscard]] bool blocked() const { return held_.has_value(); }
   /// The last run stopped at its bound, not because there was nothing left.
   [[nodiscard]] bool more() const { return more_; }
+  /// The last run left a piece of a block that the throttle did not let through.
+  [[nodiscard]] bool throttled() const { return throttled_; }
+  [[nodiscard]] bool has_bulk() const { return has_bulk_; }
   /// The session is done, and its last words are out or had their time.
   [[nodiscard]] bool finished(const Session& session, Clock::time_point now);
 
  private:
   std::optional<Frames> held_;
   bool more_ = false;
+  bool throttled_ = false;
+  bool has_bulk_ = false;
   std::optional<Clock::time_point> done_since_;
 };
 
 class Conversation {
  public:
   using OnEvent = std::function<void(const Event&)>;
-  /// Context, mailbox and key must outlive it.
+  /// Context, mailbox, key and throttle must outlive it.
   Conversation(Context& context, core::Mailbox& mailbox, const core::AgreeSecret& own,
-               Target target, std::chrono::milliseconds connect);
+               Throttle& throttle, Target target, std::chrono::milliseconds connect);
 
   void add_to(Poller& poller);
   /// One round: what came, what is to go, what time says.
   void step(Clock::time_point now, const OnEvent& on_event);
   /// Another step has something to do without waiting.
   [[nodiscard]] bool busy() const { return !finished_ && (busy_ || pump_.more()); }
+  [[nodiscard]] bool throttled() const { return !finished_ && pump_.throttled(); }
   [[nodiscard]] bool finished() const { return finished_; }
   /// Ends it; the letters are marked failed.
   void abort(const core::Error& why, const OnEvent& on_event);
@@ -88,6 +98,7 @@ class Conversation {
   Context& context_;
   core::Mailbox& mailbox_;
   const core::AgreeSecret& own_;
+  Throttle& throttle_;
   Target target_;
   std::chrono::milliseconds connect_;
   std::vector<Attempt> attempts_;

@@ -1,5 +1,6 @@
 #include "net/dial.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "net/conversation.h"
@@ -62,8 +63,10 @@ void end_all(std::vector<Running>& running, std::vector<DialOutcome>& outcomes, 
   running.clear();
 }
 
-[[nodiscard]] bool wait_for(std::vector<Running>& running, milliseconds timeout) {
+[[nodiscard]] bool wait_for(std::vector<Running>& running, Throttle& throttle, milliseconds timeout) {
   Poller poller;
+  for (auto& one : running)
+    if (one.conversation->throttled()) timeout = std::min(timeout, throttle.wait(Clock::now()));
   for (auto& one : running) one.conversation->add_to(poller);
   return poller.wait(timeout).has_value();
 }
@@ -74,6 +77,7 @@ std::vector<DialOutcome> dial(core::Mailbox& mailbox, const core::AgreeSecret& o
                               const std::vector<Target>& targets, const DialOptions& options,
                               const std::function<void(std::size_t, const Event&)>& on_event) {
   Context context;
+  Throttle throttle(options.limit_rate);
   std::vector<DialOutcome> outcomes(targets.size());
   std::vector<Running> running;
   std::size_t next = 0;
@@ -82,11 +86,11 @@ std::vector<DialOutcome> dial(core::Mailbox& mailbox, const core::AgreeSecret& o
   while (next < targets.size() || !running.empty()) {
     End end = must_end(options, started);
     for (; end == End::kNo && next < targets.size() && running.size() < at_once; ++next)
-      running.push_back({next, std::make_unique<Conversation>(context, mailbox, own, targets[next],
-                                                              options.connect)});
+      running.push_back({next, std::make_unique<Conversation>(context, mailbox, own, throttle,
+                                                              targets[next], options.connect)});
     if (end == End::kNo) {
       const bool idle = step_all(running, outcomes, on_event);
-      const bool waited = wait_for(running, idle && !running.empty() ? kRest : milliseconds(0));
+      const bool waited = wait_for(running, throttle, idle && !running.empty() ? kRest : milliseconds(0));
       if (waited) continue;
       end = End::kBroken;
     }

@@ -220,6 +220,14 @@ bool Front::may_send(const std::string& address) {
   return false;
 }
 
+bool Front::takes_bulk(const std::string& address) {
+  const std::lock_guard lock(state_->mutex);
+  Link* link = state_->find(address);
+  if (link == nullptr || link->unsent < kBulkWindow) return true;
+  link->wants_bulk = true;
+  return false;
+}
+
 void Front::sending(const std::string& address, std::uint64_t bytes) {
   const std::lock_guard lock(state_->mutex);
   Link* link = state_->find(address);

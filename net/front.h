@@ -21,8 +21,8 @@
 // Memory of the whole node in the worst case:
 //   inbound  (24 + 8) MiB + 512 x 16 KiB = 40 MiB as bytes; zmq keeps a frame of 35 bytes on the
 //            wire as 64, one of 70 as about 150: up to 2.3 times that                       92 MiB
-//   outbound 24 MiB, one message each beyond it (a card, at most 64 KiB; a block of 1 MiB only for
-//            somebody whom a letter waits for): 256 x 64 KiB                                 40 MiB
+//   outbound 24 MiB, one message each beyond it (a card, at most 64 KiB; a piece of 128 KiB only
+//            for somebody whom a letter waits for): 256 x 64 KiB                                 40 MiB
 //   held     one chunk of 64 KiB each way where a sink is slow; both count in the two above
 //   zmq      about 64 KiB for each connection that finished CURVE: 512 of them               32 MiB
 //   the rest program, conversations, one round of input                                     50 MiB
@@ -51,6 +51,7 @@ inline constexpr std::uint64_t kInBudget = std::uint64_t{24} << 20;
 inline constexpr std::uint64_t kFriendsBudget = std::uint64_t{8} << 20;
 inline constexpr std::uint64_t kInShare = std::uint64_t{16} << 10;
 inline constexpr std::uint64_t kOutWindow = std::uint64_t{3} << 20;
+inline constexpr std::uint64_t kBulkWindow = std::uint64_t{1} << 20;
 inline constexpr std::uint64_t kOutBudget = std::uint64_t{24} << 20;
 
 /// Raises the soft limit of descriptors as far as the bounds of a front need and the hard limit
@@ -78,6 +79,8 @@ class Front {
   void drained();
   /// False: wait until wake_fd() is readable.
   [[nodiscard]] bool may_send(const std::string& address);
+  /// The same for pieces of blocks, which leave room for small messages: less than kBulkWindow waits.
+  [[nodiscard]] bool takes_bulk(const std::string& address);
   /// Before a message is given to the router; unsent() when it did not take it.
   void sending(const std::string& address, std::uint64_t bytes);
   void unsent(const std::string& address, std::uint64_t bytes);

@@ -126,8 +126,9 @@ void Front::State::client_took(Link& link, std::uint64_t bytes) {
   count_out(link, link.unsent - std::min(link.unsent, bytes));
   const bool room = unsent < kOutBudget;
   const bool own = link.unsent == 0 || (link.unsent < kOutWindow && room);
-  if (!(full && room) && !(own && link.wants_room)) return;
-  link.wants_room = false;
+  const bool bulk = link.wants_bulk && link.unsent < kBulkWindow;
+  if (!(full && room) && !(own && link.wants_room) && !bulk) return;
+  link.wants_room = link.wants_bulk = false;
   const std::uint64_t one = 1;
   static_cast<void>(!::write(wake_event.get(), &one, sizeof one));
 }

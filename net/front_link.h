@@ -61,6 +61,7 @@ struct Link {
   bool met = false;
   bool befriended = false;
   bool ending = false;
+  bool wants_bulk = false;  // the same, of pieces of blocks
   bool wants_room = false;  // the node has something for it and was told to wait
   std::uint32_t client_events = 0;  // as epoll knows them; 0 = not registered
   std::uint32_t router_events = 0;

@@ -23,7 +23,9 @@ constexpr std::uint64_t kMaxCredit = 65536;
 constexpr std::uint64_t kMaxNumber = std::uint64_t{1} << 48;
 constexpr std::uint64_t kMaxListSize = core::kGroupLeaves * core::Digest::kSize;
 static_assert(core::kMaxGroups <= core::kGroupLeaves, "one bound serves both hash lists");
-static_assert(core::kMaxEnvelope + kMaxInline <= kMaxBody && core::kBlockSize <= kMaxBody);
+constexpr std::uint64_t kLastBlock = core::kMaxGroups * core::kGroupLeaves - 1;
+static_assert(core::kMaxEnvelope + kMaxInline <= kMaxBody && kMaxListSize <= kMaxBody);
+static_assert(core::kBlockSize % kPiece == 0);
 
 struct VerbName {
   Verb verb;
@@ -126,9 +128,12 @@ void read_fields(MapReader& reader, Message& out) {
     case Verb::kWant:
     case Verb::kHashes: out.index = reader.number("g", core::kMaxGroups); break;
     case Verb::kBlock:
-      out.index = reader.number("b", core::kMaxGroups * core::kGroupLeaves - 1);
+      out.index = reader.number("b", kLastBlock);
+      out.offset = reader.number("o", core::kBlockSize - kPiece);
+      if (out.offset % kPiece != 0) reader.fail("a piece of nowhere");
       break;
     case Verb::kCredit:
+      out.index = reader.number("b", kLastBlock);
       out.credit = reader.number("c", kMaxCredit);
       if (out.credit == 0) reader.fail("a credit of zero");
       break;
@@ -150,8 +155,8 @@ bool body_fits(const Message& message, std::uint64_t size) {
     case Verb::kOffer:
       return size == message.envelope_size + (message.inlined ? message.size : 0);
     case Verb::kHashes: return between(1, kMaxListSize) && size % core::Digest::kSize == 0;
-    case Verb::kBlock: return between(1, core::kBlockSize);
-    case Verb::kStored: return between(1, core::kMaxReceipt);
+    case Verb::kBlock: return between(1, kPiece);
+    case Verb::kStored: return between(0, core::kMaxReceipt);
     case Verb::kAsk: return between(1, core::kMaxQuestion);
     case Verb::kTold: return between(1, core::kMaxAnswer);
     case Verb::kError:
@@ -182,8 +187,14 @@ core::Value head_of(const Message& message) {
       break;
     case Verb::kWant:
     case Verb::kHashes: head["g"] = message.index; break;
-    case Verb::kBlock: head["b"] = message.index; break;
-    case Verb::kCredit: head["c"] = message.credit; break;
+    case Verb::kBlock:
+      head["b"] = message.index;
+      head["o"] = message.offset;
+      break;
+    case Verb::kCredit:
+      head["b"] = message.index;
+      head["c"] = message.credit;
+      break;
     case Verb::kError:
       head["k"] = std::string(row_of(message.kind).name);
       head["t"] = wire_text(message.text);
@@ -203,7 +214,7 @@ Frames encode_message(Message message) {
   return Frames{core::encode_cbor(head_of(message)), std::move(message.body)};
 }
 
-core::Result<Message> decode_message(core::ByteView head, core::ByteView body) {
+core::Result<Message> decode_message(core::ByteView head, core::Bytes body) {
   if (head.size() > kMaxHead || body.size() > kMaxBody) return malformed("too large");
   const auto value = core::decode_cbor(head, "message", kMaxHead);
   if (!value) return value.error();
@@ -227,7 +238,7 @@ core::Result<Message> decode_message(core::ByteView head, core::ByteView body) {
   read_fields(reader, out);
   if (auto status = reader.finish(); !status) return status.error();
   if (!body_fits(out, body.size())) return malformed("a body of the wrong size");
-  out.body = core::to_bytes(body);
+  out.body = std::move(body);
   return out;
 }
 

@@ -10,9 +10,10 @@
 //   take      "n"                                     -               send it (asked for hash lists first)
 //   want      "n", "g" group + 1, or 0 for groups     -               ask for a hash list
 //   hashes    "n", "g"                                concatenated    its answer
-//   block     "n", "b" index                          block           in ascending order
-//   credit    "n", "c" blocks more                    -               receiver can take that many more
-//   stored    "n"                                     receipt         safely stored
+//   block     "n", "b" index, "o" offset in it        a piece of it   as the credit asks
+//   credit    "n", "b" first, "c" how many            -               send these blocks, after the others
+//   stored    "n"                                     receipt, or -   safely stored; - when the receipt
+//                                                     that came last covers this letter too
 //   error     "n" (0 = the conversation), "k" kind, "t" text          a refusal; with kind
 //             "unknown-prekey" the body is the receiver's current card
 //   ask       "n"                                     question        about letters that a relay holds
@@ -34,7 +35,10 @@ namespace p2pmail::net {
 
 inline constexpr std::size_t kMaxHead = 1024;
 inline constexpr std::size_t kMaxInline = 64 * 1024;         // letter bytes inside an offer
-inline constexpr std::size_t kMaxBody = (1024 + 256) * 1024;  // a block, or envelope and letter
+inline constexpr std::size_t kMaxBody = 256 * 1024;          // envelope and letter
+/// Blocks go in pieces, so that a small mail never waits behind a whole one. All are of this size but the
+/// last of a block.
+inline constexpr std::size_t kPiece = 128 * 1024;
 
 enum class Verb {
   kHello, kOffer, kTake, kWant, kHashes, kBlock, kCredit, kStored, kError, kBye, kAsk, kTold
@@ -49,13 +53,14 @@ struct Message {
   Verb verb = Verb::kBye;
   std::uint64_t number = 0;    // "n"
   std::uint64_t protocol = 1;  // hello
-  std::uint64_t credit = 0;    // hello: offers it takes before it answered; credit: blocks
+  std::uint64_t credit = 0;    // hello: offers it takes before it answered; credit "c": blocks
   core::Root root;             // offer
   std::uint64_t size = 0;      // offer
   bool inlined = false;        // offer
   std::uint64_t envelope_size = 0;  // offer
   core::Bytes admission;       // offer; empty = none
-  std::uint64_t index = 0;     // block "b", want/hashes "g"
+  std::uint64_t index = 0;     // block, credit "b"; want, hashes "g"
+  std::uint64_t offset = 0;    // block "o"
   Kind kind = Kind::kInternal;  // error
   std::string text;            // error
   core::Bytes body;            // empty = no body frame
@@ -68,7 +73,7 @@ struct Frames {
 };
 [[nodiscard]] Frames encode_message(Message message);
 /// kMalformed for anything that breaks the table above or a bound; kUnsupported for protocol != 1.
-[[nodiscard]] core::Result<Message> decode_message(core::ByteView head, core::ByteView body);
+[[nodiscard]] core::Result<Message> decode_message(core::ByteView head, core::Bytes body);
 
 [[nodiscard]] Kind kind_of(core::Code code);
 [[nodiscard]] core::Error error_of(Kind kind, const std::string& text);

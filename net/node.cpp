@@ -78,11 +78,12 @@ struct Node::State {
 
   void round(const NodeHooks& hooks);
   void read_input(Clock::time_point now);
-  void deliver(const Incoming& incoming, Clock::time_point now);
+  void deliver(Incoming& incoming, Clock::time_point now);
   Inbound* begin(const Incoming& incoming, Clock::time_point now);
   [[nodiscard]] bool make_room(const Incoming& incoming, const Network& from);
   [[nodiscard]] Inbound* least_worth(const Network* network) const;
-  core::Result<bool> send(const core::Bytes& to, const std::string& address, const Frames& frames);
+  core::Result<bool> send(const core::Bytes& to, const std::string& address, Frames& frames);
+  void say_farewell(const core::Bytes& to, const std::string& address, const std::string& why);
   void end(const core::Bytes& id, Inbound& one, const std::string& why);
   void settle_accounts();
   void mark_closed();
@@ -94,7 +95,7 @@ struct Node::State {
   void dial_due(const NodeHooks& hooks, Clock::time_point now);
   [[nodiscard]] bool wake_talking(const core::IdentityKey& identity);
   void finish();
-  [[nodiscard]] milliseconds rest() const;
+  [[nodiscard]] milliseconds rest();
 
   core::Mailbox& mailbox;
   core::AgreeSecret own;
@@ -103,7 +104,7 @@ struct Node::State {
   std::optional<Router> router;
   std::map<core::Bytes, std::unique_ptr<Inbound>> inbound;  // by routing id
   std::vector<std::unique_ptr<Conversation>> dialed;
-  std::uint64_t rate = 0;
+  Throttle throttle;
   bool input_left = false;
   int long_input = 0;
   bool due = true;
@@ -179,7 +180,7 @@ bool Node::State::make_room(const Incoming& incoming, const Network& from) {
 }
 
 core::Result<bool> Node::State::send(const core::Bytes& to, const std::string& address,
-                                     const Frames& frames) {
+                                     Frames& frames) {
   const auto size = wire_size(frames);
   front->sending(address, size);
   auto sent = router->send(to, frames);
@@ -187,8 +188,14 @@ core::Result<bool> Node::State::send(const core::Bytes& to, const std::string& a
   return sent;
 }
 
+void Node::State::say_farewell(const core::Bytes& to, const std::string& address,
+                               const std::string& why) {
+  Frames frames = farewell(why);
+  static_cast<void>(send(to, address, frames));
+}
+
 void Node::State::end(const core::Bytes& id, Inbound& one, const std::string& why) {
-  static_cast<void>(send(id, one.address, farewell(why)));
+  say_farewell(id, one.address, why);
   one.session.lost(Error{Code::kBusy, why});
 }
 
@@ -199,8 +206,7 @@ Inbound* Node::State::begin(const Incoming& incoming, Clock::time_point now) {
   const auto from = front->origin(incoming.peer_address);
   if (!from) return nullptr;  // one connection is one conversation, and this one is over
   if (!make_room(incoming, *from)) {
-    static_cast<void>(
-        send(incoming.from, incoming.peer_address, farewell("too many conversations")));
+    say_farewell(incoming.from, incoming.peer_address, "too many conversations");
     front->finish(incoming.peer_address);
     return nullptr;
   }
@@ -208,14 +214,14 @@ Inbound* Node::State::begin(const Incoming& incoming, Clock::time_point now) {
   return inbound.emplace(incoming.from, std::move(fresh)).first->second.get();
 }
 
-void Node::State::deliver(const Incoming& incoming, Clock::time_point now) {
+void Node::State::deliver(Incoming& incoming, Clock::time_point now) {
   const auto found = inbound.find(incoming.from);
   Inbound* one = found == inbound.end() ? begin(incoming, now) : found->second.get();
   // A routing id proves nothing; the key and the connection do.
   if (one == nullptr || one->transport != incoming.transport ||
       one->address != incoming.peer_address)
     return;
-  one->session.receive(incoming.frames.head, incoming.frames.body, seconds_of(now));
+  one->session.receive(incoming.frames.head, std::move(incoming.frames.body), seconds_of(now));
 }
 
 void Node::State::mark_closed() {
@@ -237,9 +243,12 @@ void Node::State::push_output() {
   for (auto& [id, one] : inbound) {
     const auto& address = one->address;
     const auto status = one->pump.run(
-        one->session,
-        [&, &to = id](const Frames& frames) { return send(to, address, frames); },
-        [&] { return front->may_send(address); });
+        one->session, throttle,
+        [&, &to = id](Frames& frames) { return send(to, address, frames); },
+        [&] {
+          if (!front->may_send(address)) return Pump::Room::kNone;
+          return front->takes_bulk(address) ? Pump::Room::kAll : Pump::Room::kSmall;
+        });
     if (!status) one->session.lost(status.error());
   }
 }
@@ -306,7 +315,7 @@ void Node::State::dial_due(const NodeHooks& hooks, Clock::time_point now) {
     }
     if (dialed.size() >= kMaxDialed) continue;  // it will be due again
     dialed.push_back(
-        std::make_unique<Conversation>(context, mailbox, own, std::move(target), kConnect));
+        std::make_unique<Conversation>(context, mailbox, own, throttle, std::move(target), kConnect));
   }
 }
 
@@ -325,22 +334,27 @@ void Node::State::round(const NodeHooks& hooks) {
   });
 }
 
-milliseconds Node::State::rest() const {
+milliseconds Node::State::rest() {
   bool blocked = false;
+  bool throttled = false;
   bool busy = input_left;
   for (const auto& [id, one] : inbound) {
     blocked = blocked || one->pump.blocked();
     busy = busy || one->pump.more();
+    throttled = throttled || one->pump.throttled();
   }
-  for (const auto& one : dialed) busy = busy || one->busy();
+  for (const auto& one : dialed) {
+    busy = busy || one->busy();
+    throttled = throttled || one->throttled();
+  }
   if (busy) return milliseconds(0);
-  if (blocked) return kBlockedRest;
-  return due ? kDueSpacing : kRest;
+  const auto longest = blocked ? kBlockedRest : due ? kDueSpacing : kRest;
+  return throttled ? std::min(longest, throttle.wait(Clock::now())) : longest;
 }
 
 void Node::State::finish() {
   for (auto& [id, one] : inbound)
-    if (!one->session.done()) static_cast<void>(send(id, one->address, farewell("shutting down")));
+    if (!one->session.done()) say_farewell(id, one->address, "shutting down");
   router->finish();
   if (front) front->retire();
   inbound.clear();
@@ -373,7 +387,7 @@ core::Result<core::Endpoint> Node::listen(const core::Endpoint& endpoint) {
   return state_->front->listen(endpoint);
 }
 
-void Node::limit_rate(std::uint64_t bytes_per_second) { state_->rate = bytes_per_second; }
+void Node::limit_rate(std::uint64_t bytes_per_second) { state_->throttle = Throttle(bytes_per_second); }
 
 core::Status Node::run(const NodeHooks& hooks, int wake_fd, const std::atomic<bool>& stop) {
   while (!stop) {

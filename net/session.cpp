@@ -23,10 +23,10 @@ void Session::say_hello() {
   hello_said_ = true;
 }
 
-void Session::receive(core::ByteView head, core::ByteView body, std::uint64_t now) {
+void Session::receive(core::ByteView head, core::Bytes body, std::uint64_t now) {
   if (ended_) return;
   now_ = last_heard_ = now;
-  auto message = decode_message(head, body);
+  auto message = decode_message(head, std::move(body));
   if (!message) return fail(message.error(), true);
   dispatch(*message);
   if (!ended_ && control_.size() > kMaxControl) violation("answers are not fetched");
@@ -135,7 +135,26 @@ void Session::give_up_letters(const Error& why) {
 }
 
 void Session::note(Event::Kind kind, const core::Root& root, const Error& error) {
-  if (events_.size() < kMaxEvents) events_.push_back(Event{kind, root, error});
+  if (events_.size() >= kMaxEvents) return;
+  Event event;
+  event.kind = kind;
+  event.root = root;
+  event.error = error;
+  events_.push_back(std::move(event));
+}
+
+void Session::note_progress(const core::Root& root, std::uint64_t done, std::uint64_t total,
+                            std::uint64_t& noted, bool outgoing) {
+  if (done < total && done < noted + kProgressStep) return;
+  if (total <= core::kBlockSize || noted == total || events_.size() >= kMaxEvents) return;
+  noted = done;
+  Event event;
+  event.kind = Event::Kind::kProgress;
+  event.root = root;
+  event.done = done;
+  event.total = total;
+  event.outgoing = outgoing;
+  events_.push_back(std::move(event));
 }
 
 std::optional<Event> Session::next_event() {
@@ -151,8 +170,9 @@ Message Session::make_bye() {
   return Message{};
 }
 
-std::optional<Frames> Session::next() {
-  is_working_ = false;
+std::optional<Frames> Session::next(Bulk bulk) {
+  is_working_ = has_bulk_ = false;
+  if (control_.empty() && !ended_) recall();
   if (!control_.empty()) {
     Message message = std::move(control_.front());
     control_.pop_front();
@@ -166,11 +186,12 @@ std::optional<Frames> Session::next() {
   auto message = next_hashes();
   if (!message && !ended_) message = next_question();
   if (!message && !ended_) message = next_offer();
-  if (!message && !ended_) message = next_block();
+  if (!message && !ended_ && bulk == Bulk::kWanted) message = next_piece();
   if (!message && !ended_ && may_say_bye()) message = make_bye();
   if (message) return encode_message(std::move(*message));
+  has_bulk_ = bulk == Bulk::kNotNow && has_piece();
   // Reading a letter of ours may have ended the conversation: the last word is in control_ then.
-  return control_.empty() ? std::nullopt : next();
+  return control_.empty() ? std::nullopt : next(bulk);
 }
 
 }  // namespace p2pmail::net

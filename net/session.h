@@ -8,8 +8,9 @@
 //   nothing left to send and all answered -> bye out;  bye in and bye out -> done
 //
 // Small letters travel inside their offer, so one small mail costs one round trip after CURVE.
-// Large ones flow with credit (kBlockCredit blocks ahead), so that memory stays constant on both
-// sides whatever the size. Complete letters wait for `flush`, which commits them together; the
+// Large ones flow in pieces of the blocks that the receiver asks for, one to kMostCredit blocks ahead,
+// so that memory stays constant on both sides whatever the size. Several conversations may bring the
+// same letter at once (core/transfer.h); each is asked for other blocks, and answered. Complete letters wait for `flush`, which commits them together; the
 // driver calls it whenever it has read all that was waiting.
 #pragma once
 
@@ -27,9 +28,10 @@
 
 namespace p2pmail::net {
 
-inline constexpr std::uint64_t kBlockCredit = 4;
-inline constexpr std::size_t kOfferWindow = 64;       // our unanswered offers
-inline constexpr std::size_t kMaxOpenOffers = 64;     // the other side's unanswered offers
+inline constexpr std::size_t kFirstCredit = 2;  // blocks asked for ahead, at the beginning
+inline constexpr std::size_t kMostCredit = 8;
+inline constexpr std::size_t kOfferWindow = 128;      // our unanswered offers
+inline constexpr std::size_t kMaxOpenOffers = 128;    // the other side's unanswered offers
 inline constexpr std::uint64_t kIdleSeconds = 30;     // without a message: the conversation ends
 inline constexpr std::uint64_t kBulkIdleSeconds = 300;  // while blocks flow: 1 MiB on a slow link
 inline constexpr std::uint64_t kNoProgressSeconds = 600;  // with messages that bring nobody further
@@ -69,7 +71,7 @@ class Session {
 
   /// The other side's two frames, as they came. Never fails: what is wrong becomes an error message
   /// out, an event, and, when the other side broke the protocol, the end.
-  void receive(core::ByteView head, core::ByteView body, std::uint64_t now);
+  void receive(core::ByteView head, core::Bytes body, std::uint64_t now);
   /// Commits complete letters together and answers them. Call when no input is waiting.
   void flush();
   /// Bounds on waiting. Seconds of a monotonic clock.
@@ -79,14 +81,17 @@ class Session {
   /// The link broke.
   void lost(const core::Error& why);
 
-  /// The next message to send, or nullopt when there is none now. Bulk blocks are read only here, so
-  /// that they are never piled up in memory; small messages go first.
-  [[nodiscard]] std::optional<Frames> next();
+  /// The next message to send, or nullopt when there is none now. Pieces of blocks are read only here,
+  /// so that they are never piled up in memory; small messages go first, and pieces only with kWanted.
+  enum class Bulk { kWanted, kNotNow };
+  [[nodiscard]] std::optional<Frames> next(Bulk bulk = Bulk::kWanted);
   [[nodiscard]] std::optional<Event> next_event();
 
   /// The last next() gave nothing because something of ours has to be computed first, in slices: ask
   /// again without waiting.
   [[nodiscard]] bool is_working() const { return is_working_ && !ended_; }
+  /// The last next() gave nothing, but has a piece of a block for when that is wanted.
+  [[nodiscard]] bool has_bulk() const { return has_bulk_ && !ended_; }
   [[nodiscard]] bool done() const { return ended_; }
   [[nodiscard]] const std::optional<core::Caller>& caller() const { return caller_; }
   /// The card that the other side sent, verified; empty before that.
@@ -100,9 +105,17 @@ class Session {
   struct Sending;
   struct Receiving;
   using Asked = std::map<std::uint64_t, std::unique_ptr<core::Question>>;
-  /// What a bulk letter that we refused half-way may still have in flight.
+  /// Blocks that were asked for, as they will come, and how much of the first has come.
+  struct Coming {
+    std::deque<std::uint64_t> blocks;
+    std::uint64_t offset = 0;
+    /// False for a piece that is not the next one. `size` is that of the letter.
+    [[nodiscard]] bool take(const Message& piece, std::uint64_t size);
+  };
+  /// What a bulk letter that we answered half-way may still have in flight.
   struct Dropped {
-    std::uint64_t blocks = 0;
+    std::uint64_t size = 0;
+    Coming coming;
     bool hashes = false;
   };
 
@@ -116,13 +129,16 @@ class Session {
   void violation(const std::string& why);
   void give_up_letters(const core::Error& why);
   void note(Event::Kind kind, const core::Root& root, const core::Error& error);
+  void note_progress(const core::Root& root, std::uint64_t done, std::uint64_t total,
+                     std::uint64_t& noted, bool outgoing);
   [[nodiscard]] Message make_bye();
 
   // net/session_send.cpp: our offers.
   [[nodiscard]] bool claim();
   [[nodiscard]] std::optional<Message> next_hashes();
   [[nodiscard]] std::optional<Message> next_offer();
-  [[nodiscard]] std::optional<Message> next_block();
+  [[nodiscard]] std::optional<Message> next_piece();
+  [[nodiscard]] bool has_piece() const;
   [[nodiscard]] bool fits_window(const Sending& sending) const;
   [[nodiscard]] core::Result<Message> make_offer(Sending& sending);
   [[nodiscard]] bool may_say_bye() const;
@@ -151,14 +167,20 @@ class Session {
   void accept(const Message& offer, core::TakeIt taken);
   void accept_inline(std::uint64_t number, Receiving& receiving, core::ByteView letter);
   void activate();
+  void recall();
   void advance(std::uint64_t number, Receiving& receiving);
   void request_hashes(std::uint64_t number, Receiving& receiving);
+  void request_blocks(std::uint64_t number, Receiving& receiving);
+  void take_block(std::uint64_t number, Receiving& receiving, std::uint64_t index,
+                  const core::Bytes& block);
+  void complete_shared();
+  void let_pass(std::uint64_t number, Receiving& receiving);
   void complete(std::uint64_t number, Receiving& receiving);
   void refuse(std::uint64_t number, const core::Error& why);
   void drop(std::uint64_t number, const core::Error& why);
   void answer(std::uint64_t number, const core::Root& root, core::Result<core::Bytes> receipt);
   void count_needless_offer();
-  void reply(Verb verb, std::uint64_t number, std::uint64_t value);
+  void reply(Verb verb, std::uint64_t number, std::uint64_t index = 0, std::uint64_t credit = 0);
 
   core::Mailbox& mailbox_;
   Options options_;
@@ -182,7 +204,8 @@ class Session {
   std::uint64_t next_number_ = 1;
   std::uint64_t window_ = kOfferWindow;
   std::uint64_t inline_in_flight_ = 0;  // bytes
-  bool is_working_ = false;             // on a stamp: ask next() again soon
+  bool is_working_ = false;             // on a stamp, or on our disk: ask next() again soon
+  bool has_bulk_ = false;
   bool exhausted_ = false;              // the mailbox had nothing more when we last asked
   bool questions_taken_ = false;
   std::deque<std::unique_ptr<core::Question>> questions_;  // not asked yet
@@ -196,6 +219,8 @@ class Session {
   std::size_t needless_ = 0;  // offers refused, or of letters we have
   std::size_t ready_ = 0;  // complete, waiting for flush
   std::uint64_t ready_bytes_ = 0;
+  core::Bytes receipt_said_;   // one may cover many letters: it goes out once
+  core::Bytes receipt_heard_;
 };
 
 }  // namespace p2pmail::net

@@ -1,5 +1,6 @@
 // The other side's offers: consider, take, check every byte, commit together, answer each once.
 #include <algorithm>
+#include <utility>
 
 #include "core/receipt.h"
 #include "net/session_parts.h"
@@ -9,11 +10,12 @@ namespace p2pmail::net {
 using core::Code;
 using core::Error;
 
-void Session::reply(Verb verb, std::uint64_t number, std::uint64_t value) {
+void Session::reply(Verb verb, std::uint64_t number, std::uint64_t index, std::uint64_t credit) {
   Message out;
   out.verb = verb;
   out.number = number;
-  (verb == Verb::kCredit ? out.credit : out.index) = value;
+  out.index = index;
+  out.credit = credit;
   control_.push_back(std::move(out));
 }
 
@@ -81,11 +83,23 @@ void Session::accept(const Message& offer, core::TakeIt taken) {
 }
 
 void Session::accept_inline(std::uint64_t number, Receiving& receiving, core::ByteView letter) {
-  if (!receiving.verifier->check_block(0, letter))
+  const core::TreeVerifier verifier(receiving.root, receiving.size);
+  if (!verifier.check_block(0, letter))
     return drop(number, Error{Code::kForged, "the letter does not fit its root"});
   if (auto status = receiving.letter->write(0, letter); !status)
     return drop(number, status.error());
   complete(number, receiving);
+}
+
+bool Session::Coming::take(const Message& piece, std::uint64_t size) {
+  if (blocks.empty() || piece.index != blocks.front() || piece.offset != offset) return false;
+  const auto all = core::block_size(size, piece.index);
+  if (piece.body.size() != std::min<std::uint64_t>(kPiece, all - offset)) return false;
+  offset += piece.body.size();
+  if (offset < all) return true;
+  offset = 0;
+  blocks.pop_front();
+  return true;
 }
 
 // One bulk letter at a time: the others wait for their take.
@@ -98,40 +112,73 @@ void Session::activate() {
   }
 }
 
+// What an earlier transfer left on the disk, a block at a time; and whatever other conversations that
+// bring the same letter have changed meanwhile.
+void Session::recall() {
+  if (in_transfer_ == 0) return;
+  const auto number = in_transfer_;
+  Receiving& receiving = *receiving_.at(number);
+  const auto more = receiving.letter->recall();
+  if (!more) return drop(number, more.error());
+  is_working_ = *more;
+  advance(number, receiving);
+}
+
 // Asks for what comes next: hash lists, the letter itself, more blocks.
 void Session::advance(std::uint64_t number, Receiving& receiving) {
-  if (!receiving.want) request_hashes(number, receiving);
-  if (receiving.groups_known == 0) return;
-  if (!receiving.taken) {
+  auto& transfer = receiving.letter->transfer();
+  note_progress(receiving.root, transfer.done(), receiving.size, receiving.noted, false);
+  if (transfer.complete()) return complete(number, receiving);
+  if (transfer.known() > 0) {
+    if (!receiving.taken) reply(Verb::kTake, number);
     receiving.taken = true;
-    reply(Verb::kTake, number, 0);
+    request_blocks(number, receiving);
   }
-  const auto known = std::min(core::block_count(receiving.size),
-                              receiving.groups_known * core::kGroupLeaves);
-  const auto limit = std::min(known, receiving.block + kBlockCredit);
-  if (limit <= receiving.granted) return;
-  reply(Verb::kCredit, number, limit - receiving.granted);
-  receiving.granted = limit;
+  if (!receiving.want) request_hashes(number, receiving);
 }
 
 void Session::request_hashes(std::uint64_t number, Receiving& receiving) {
-  const auto groups = core::group_count(receiving.size);
-  if (receiving.verifier->needs_groups()) {
-    receiving.want = 0;
-  } else if (receiving.groups_known < groups &&
-             receiving.block + kHashesAhead >= receiving.groups_known * core::kGroupLeaves) {
-    if (!receiving.verifier->needs_leaves(receiving.groups_known)) {
-      ++receiving.groups_known;  // a letter of one block needs no lists at all
-      return;
-    }
-    receiving.want = receiving.groups_known + 1;
+  auto& transfer = receiving.letter->transfer();
+  std::uint64_t list = 0;
+  if (!transfer.verifier().needs_groups()) {
+    const auto known = transfer.known_groups();
+    const auto next = receiving.asked.empty() ? 0 : *receiving.asked.rbegin();
+    const bool soon = receiving.coming.blocks.empty() ||
+                      next + kHashesAhead >= known * core::kGroupLeaves;
+    if (known == core::group_count(receiving.size) || !soon) return;
+    list = known + 1;
   }
-  if (receiving.want) reply(Verb::kWant, number, *receiving.want);
+  // A list that was asked for and did not fit has ended it: this one was not asked for yet.
+  if (list < receiving.next_want) return;
+  receiving.want = list;
+  receiving.next_want = list + 1;
+  reply(Verb::kWant, number, list);
+}
+
+// Neighbours in one message.
+void Session::request_blocks(std::uint64_t number, Receiving& receiving) {
+  auto& transfer = receiving.letter->transfer();
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+  while (receiving.asked.size() < receiving.window) {
+    const auto index = transfer.choose(receiving.asked);
+    if (!index) break;
+    transfer.ask(*index);
+    if (receiving.coming.blocks.empty()) receiving.block_since = now_;
+    receiving.coming.blocks.push_back(*index);
+    receiving.asked.insert(*index);
+    if (count > 0 && *index != first + count) {
+      reply(Verb::kCredit, number, first, count);
+      count = 0;
+    }
+    if (count++ == 0) first = *index;
+  }
+  if (count > 0) reply(Verb::kCredit, number, first, count);
 }
 
 void Session::handle_hashes(const Message& message) {
   const auto found = receiving_.find(message.number);
-  if (found == receiving_.end()) {
+  if (found == receiving_.end() || found->second->complete) {
     const auto dropped = dropped_.find(message.number);
     if (dropped == dropped_.end() || !dropped->second.hashes)
       return violation("hashes of nothing");
@@ -142,40 +189,73 @@ void Session::handle_hashes(const Message& message) {
   if (!receiving.want || *receiving.want != message.index)
     return violation("hashes that were not asked for");
   receiving.want.reset();
-  const bool fits = message.index == 0
-                        ? receiving.verifier->set_groups(message.body)
-                        : receiving.verifier->set_leaves(message.index - 1, message.body);
+  auto& verifier = receiving.letter->transfer().verifier();
+  const bool fits = message.index == 0 ? verifier.set_groups(message.body)
+                                       : verifier.set_leaves(message.index - 1, message.body);
   if (!fits) return drop(message.number, Error{Code::kForged, "hashes that do not fit the root"});
-  if (message.index > 0) ++receiving.groups_known;
-  advance(message.number, receiving);
+  if (in_transfer_ == message.number) advance(message.number, receiving);
 }
 
 void Session::handle_block(const Message& message) {
   const auto found = receiving_.find(message.number);
-  if (found == receiving_.end()) {
+  if (found == receiving_.end() || found->second->complete) {
     const auto dropped = dropped_.find(message.number);
-    if (dropped == dropped_.end() || dropped->second.blocks == 0)
+    if (dropped == dropped_.end() ||
+        !dropped->second.coming.take(message, dropped->second.size))
       return violation("a block of nothing");
-    --dropped->second.blocks;
     return;
   }
   Receiving& receiving = *found->second;
-  if (receiving.complete || message.index != receiving.block)
-    return violation("a block out of order");
-  if (message.index >= receiving.granted) return violation("a block beyond its credit");
-  ++receiving.block;
-  if (!receiving.verifier->check_block(message.index, message.body))
-    return drop(message.number, Error{Code::kForged, "a block that does not fit the root"});
-  if (auto status = receiving.letter->write(message.index, message.body); !status)
-    return drop(message.number, status.error());
-  if (receiving.block == core::block_count(receiving.size))
-    return complete(message.number, receiving);
-  advance(message.number, receiving);
+  const auto before = receiving.coming.blocks.size();
+  if (!receiving.coming.take(message, receiving.size))
+    return violation("a piece that was not asked for, or not now");
+  if (receiving.block.empty()) receiving.block.reserve(core::kBlockSize);
+  core::append(receiving.block, message.body);
+  if (receiving.coming.blocks.size() == before) return;
+  receiving.asked.erase(message.index);
+  const core::Bytes block = std::exchange(receiving.block, {});
+  take_block(message.number, receiving, message.index, block);
+}
+
+void Session::take_block(std::uint64_t number, Receiving& receiving, std::uint64_t index,
+                         const core::Bytes& block) {
+  auto& transfer = receiving.letter->transfer();
+  // Another conversation may have brought it meanwhile.
+  if (!transfer.has(index)) {
+    if (!transfer.verifier().check_block(index, block)) {
+      transfer.give_back(index);
+      return drop(number, Error{Code::kForged, "a block that does not fit the root"});
+    }
+    if (auto status = receiving.letter->write(index, block); !status) {
+      transfer.give_back(index);
+      return drop(number, status.error());
+    }
+  }
+  const auto took = now_ - receiving.block_since;
+  if (took <= kQuickBlock) receiving.window = std::min(receiving.window + 1, kMostCredit);
+  if (took >= kSlowBlock && receiving.window > 1) --receiving.window;
+  receiving.block_since = now_;
+  advance(number, receiving);
+}
+
+// What it has in flight is let pass unread.
+void Session::let_pass(std::uint64_t number, Receiving& receiving) {
+  if (receiving.inlined || (receiving.coming.blocks.empty() && !receiving.want)) return;
+  dropped_[number] = Dropped{receiving.size, std::move(receiving.coming), receiving.want.has_value()};
+  if (dropped_.size() > kMaxDropped) dropped_.erase(dropped_.begin());
+  receiving.give_back();
+}
+
+// Letters of ours to receive that another conversation has made whole.
+void Session::complete_shared() {
+  if (in_transfer_ == 0) return;
+  Receiving& receiving = *receiving_.at(in_transfer_);
+  if (receiving.letter->transfer().complete()) advance(in_transfer_, receiving);
 }
 
 void Session::complete(std::uint64_t number, Receiving& receiving) {
   receiving.complete = true;
-  receiving.verifier.reset();
+  let_pass(number, receiving);
   ++ready_;
   if (receiving.inlined) ready_bytes_ += receiving.size;
   if (in_transfer_ == number) in_transfer_ = 0;
@@ -183,13 +263,11 @@ void Session::complete(std::uint64_t number, Receiving& receiving) {
   if (ready_ >= kMaxReady || ready_bytes_ >= kMaxReadyBytes) flush();
 }
 
-// Refuses a letter that was accepted before; what it has in flight is let pass unread.
+// Refuses a letter that was accepted before.
 void Session::drop(std::uint64_t number, const Error& why) {
   const auto found = receiving_.find(number);
-  const Receiving& receiving = *found->second;
-  if (!receiving.inlined)
-    dropped_[number] =
-        Dropped{receiving.granted - receiving.block, receiving.want.has_value()};
+  Receiving& receiving = *found->second;
+  let_pass(number, receiving);
   note(Event::Kind::kFailed, receiving.root, why);
   receiving_.erase(found);
   if (in_transfer_ == number) in_transfer_ = 0;
@@ -198,6 +276,7 @@ void Session::drop(std::uint64_t number, const Error& why) {
 }
 
 void Session::flush() {
+  if (!ended_) complete_shared();
   if (ended_ || ready_ == 0) return;
   ready_ = 0;
   ready_bytes_ = 0;
@@ -234,7 +313,7 @@ void Session::answer(std::uint64_t number, const core::Root& root,
   Message out;
   out.verb = Verb::kStored;
   out.number = number;
-  out.body = std::move(*receipt);
+  if (*receipt != receipt_said_) receipt_said_ = out.body = std::move(*receipt);
   control_.push_back(std::move(out));
   if (root != core::Root{}) note(Event::Kind::kReceived, root, {});
 }

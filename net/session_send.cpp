@@ -9,6 +9,20 @@ namespace p2pmail::net {
 using core::Code;
 using core::Error;
 
+void Session::Sending::start_anew() {
+  taken = false;
+  ranges.clear();
+  ahead = asked = offset = next_want = noted = 0;
+  want.reset();
+}
+
+void Session::Sending::next_block() {
+  offset = 0;
+  --ahead;
+  ++ranges.front().first;
+  if (--ranges.front().count == 0) ranges.pop_front();
+}
+
 // False when the mailbox has nothing that this conversation has not tried.
 bool Session::claim() {
   core::Caller caller;
@@ -18,7 +32,7 @@ bool Session::claim() {
     caller.transport = options_.transport;
     caller.identity = *options_.expected;
   }
-  for (auto& letter : mailbox_.outgoing(caller, kOfferWindow)) {
+  for (auto& letter : mailbox_.outgoing(caller, kClaimed)) {
     auto sending = std::make_unique<Sending>();
     sending->root = letter->root();
     sending->size = letter->size();
@@ -92,12 +106,8 @@ std::optional<Message> Session::next_offer() {
       continue;
     }
     offer->number = next_number_++;
-    if (offer->inlined) {
-      inline_in_flight_ += sending->size;
-    } else if (core::block_count(sending->size) > 1) {
-      const auto groups = core::group_count(sending->size);
-      sending->wants_left = groups + (groups > 1 ? 1 : 0);
-    }
+    if (offer->inlined) inline_in_flight_ += sending->size;
+    sending->start_anew();
     sending_[offer->number] = std::move(sending);
     return std::move(*offer);
   }
@@ -124,21 +134,31 @@ std::optional<Message> Session::next_hashes() {
   return std::nullopt;
 }
 
-std::optional<Message> Session::next_block() {
+bool Session::has_piece() const {
+  return std::ranges::any_of(sending_, [](const auto& one) { return one.second->ahead > 0; });
+}
+
+std::optional<Message> Session::next_piece() {
   for (auto& [number, sending] : sending_) {
-    if (!sending->taken || sending->credit == 0) continue;
+    if (sending->ahead == 0) continue;
+    auto& range = sending->ranges.front();
+    const auto size = core::block_size(sending->size, range.first);
     Message out;
     out.verb = Verb::kBlock;
     out.number = number;
-    out.index = sending->block;
-    out.body.resize(core::block_size(sending->size, sending->block));
-    if (auto status = sending->letter->read(sending->block * core::kBlockSize, out.body); !status) {
+    out.index = range.first;
+    out.offset = sending->offset;
+    out.body.resize(std::min<std::uint64_t>(kPiece, size - out.offset));
+    const auto at = range.first * core::kBlockSize + out.offset;
+    if (auto status = sending->letter->read(at, out.body); !status) {
       // There is no verb to take back an offer: the conversation ends, and the letters stay queued.
       fail(status.error(), true);
       return std::nullopt;
     }
-    --sending->credit;
-    ++sending->block;
+    sending->offset += out.body.size();
+    if (sending->offset == size) sending->next_block();
+    // Receivers ask in order, so that this counts what they had before, too.
+    note_progress(sending->root, at + out.body.size(), sending->size, sending->noted, true);
     return out;
   }
   return std::nullopt;
@@ -157,39 +177,48 @@ void Session::handle_take(const Message& message) {
   found->second->taken = true;
 }
 
-// Each list is asked for once, in order, and the next only after an answer: whoever asks again only
-// wants us to read our disk.
+// Each list is asked for once, in ascending order, and the next only after an answer: whoever asks again
+// only wants us to read our disk.
 void Session::handle_want(const Message& message) {
   const auto found = sending_.find(message.number);
   if (found == sending_.end()) return violation("wants hashes of what was not offered");
   Sending& sending = *found->second;
   const auto groups = core::group_count(sending.size);
-  const auto total = groups + (groups > 1 ? 1 : 0);
-  const auto expected = total - sending.wants_left + (groups > 1 ? 0 : 1);
-  if (sending.wants_left == 0 || sending.want || message.index != expected)
+  const bool is_there = core::block_count(sending.size) > 1 && message.index <= groups &&
+                        (message.index > 0 || groups > 1);
+  if (!is_there || sending.want || message.index < sending.next_want)
     return violation("wants hashes that are not due");
-  --sending.wants_left;
+  sending.next_want = message.index + 1;
   sending.want = message.index;
 }
 
+// No block is asked for twice in one offer, so that nobody makes us read for ever.
 void Session::handle_credit(const Message& message) {
   const auto found = sending_.find(message.number);
   if (found == sending_.end() || !found->second->taken) return violation("credit for nothing");
   Sending& sending = *found->second;
-  const auto left = core::block_count(sending.size) - sending.block - sending.credit;
-  if (message.credit > left) return violation("credit beyond the end");
-  sending.credit += message.credit;
+  const auto blocks = core::block_count(sending.size);
+  if (message.index >= blocks || message.credit > blocks - message.index)
+    return violation("credit beyond the end");
+  if (sending.ahead + message.credit > kMaxAsked || sending.asked + message.credit > blocks)
+    return violation("too much credit");
+  sending.ahead += message.credit;
+  sending.asked += message.credit;
+  sending.ranges.push_back({message.index, message.credit});
 }
 
 void Session::handle_stored(const Message& message) {
   const auto found = sending_.find(message.number);
   if (found == sending_.end()) return violation("stored what was not offered");
+  if (!message.body.empty()) receipt_heard_ = message.body;
+  if (receipt_heard_.empty()) return violation("stored without a receipt");
   auto sending = std::move(found->second);
   sending_.erase(found);
   if (sending->inlined()) inline_in_flight_ -= sending->size;
-  if (auto status = sending->letter->delivered(message.body); !status)
+  if (auto status = sending->letter->delivered(receipt_heard_); !status)
     return give_up(std::move(sending), status.error(), Event::Kind::kFailed);
   if (sending->letter->has_twin()) wake();
+  note_progress(sending->root, sending->size, sending->size, sending->noted, true);
   note(Event::Kind::kDelivered, sending->root, {});
 }
 
@@ -216,9 +245,6 @@ bool Session::offer_again(std::unique_ptr<Sending>& sending, const Message& mess
   const auto met = mailbox_.meet(options_.transport, message.body);
   if (!met || met->identity != caller_->identity) return false;
   sending->rewrapped = true;
-  sending->taken = false;
-  sending->credit = sending->block = 0;
-  sending->want.reset();
   waiting_.push_front(std::move(sending));
   return true;
 }
@@ -226,9 +252,6 @@ bool Session::offer_again(std::unique_ptr<Sending>& sending, const Message& mess
 void Session::offer_stamped(std::unique_ptr<Sending> sending) {
   if (const auto wanted = sending->letter->want_stamp(); !wanted)
     return give_up(std::move(sending), wanted.error(), Event::Kind::kRefused);
-  sending->taken = false;
-  sending->credit = sending->block = 0;
-  sending->want.reset();
   waiting_.push_front(std::move(sending));
 }
 

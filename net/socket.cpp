@@ -2,6 +2,8 @@
 #include "net/socket.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include <array>
@@ -12,6 +14,7 @@
 #include <utility>
 
 #include "core/crypto.h"
+#include "core/file.h"
 #include "core/text.h"
 
 namespace p2pmail::net {
@@ -149,13 +152,51 @@ core::Result<bool> send_frame(void* socket, core::ByteView bytes, int flags) {
   }
 }
 
+/// Bytes of bodies that zmq has not encrypted yet. Shared with zmq's own thread, which may be later than
+/// the socket.
+struct Queued {
+  explicit Queued(int fd) : room(fd) {}
+  std::atomic<std::size_t> bytes{0};
+  core::Fd room;  // an eventfd: told when there is room for pieces again
+};
+
+/// A body that zmq holds.
+struct Lent {
+  core::Bytes bytes;
+  std::shared_ptr<Queued> queued;
+};
+
+void give_back(void*, void* hint) {
+  const std::unique_ptr<Lent> lent(static_cast<Lent*>(hint));
+  if (!lent->queued) return;
+  const auto before = lent->queued->bytes.fetch_sub(lent->bytes.size());
+  if (before < kBulkQueue || before - lent->bytes.size() >= kBulkQueue) return;
+  const std::uint64_t one = 1;
+  static_cast<void>(!::write(lent->queued->room.get(), &one, sizeof one));
+}
+
+// Takes the bytes, and copies none of them.
+core::Result<bool> send_body(void* socket, core::Bytes& body, const std::shared_ptr<Queued>& queued) {
+  auto lent = std::make_unique<Lent>(Lent{std::move(body), queued});
+  zmq_msg_t frame;
+  if (zmq_msg_init_data(&frame, lent->bytes.data(), lent->bytes.size(), give_back, lent.get()) != 0)
+    return failure("cannot send");
+  if (queued) queued->bytes += lent->bytes.size();
+  static_cast<void>(lent.release());
+  for (;;) {
+    if (zmq_msg_send(&frame, socket, ZMQ_DONTWAIT) >= 0) return true;
+    if (zmq_errno() == EINTR) continue;
+    const auto why = failure("cannot send the second frame");
+    zmq_msg_close(&frame);
+    return why;
+  }
+}
+
 // Once the first frame is in, zmq takes the others without asking for room.
-core::Result<bool> send_rest(void* socket, const Frames& frames) {
+core::Result<bool> send_rest(void* socket, Frames& frames, const std::shared_ptr<Queued>& queued) {
   auto sent = send_frame(socket, frames.head, frames.body.empty() ? 0 : ZMQ_SNDMORE);
   if (!sent || !*sent || frames.body.empty()) return sent;
-  auto body = send_frame(socket, frames.body, 0);
-  if (body && !*body) return Error{Code::kUnavailable, "cannot send the second frame"};
-  return body;
+  return send_body(socket, frames.body, queued);
 }
 
 bool set_common(Socket& socket) {
@@ -247,6 +288,7 @@ struct Dealer::State {
 
   Socket socket;
   Socket monitor;
+  std::shared_ptr<Queued> queued = std::make_shared<Queued>(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   bool connected = false;
   std::optional<Error> trouble;
 };
@@ -283,7 +325,8 @@ core::Result<Dealer> Dealer::connect(Context& context, const core::Endpoint& end
   dealer.state_ = std::make_unique<State>(context.state_->raw);
   Socket& socket = dealer.state_->socket;
   Socket& monitor = dealer.state_->monitor;
-  if (socket.raw() == nullptr || monitor.raw() == nullptr) return failure("no socket");
+  if (socket.raw() == nullptr || monitor.raw() == nullptr || !dealer.state_->queued->room)
+    return failure("no socket");
   const bool ready =
       set_common(socket) && set_client_keys(socket, server, own) &&
       socket.set(ZMQ_SNDHWM, kDealerWater) && socket.set(ZMQ_RCVHWM, kDealerWater) &&
@@ -302,9 +345,11 @@ core::Result<Dealer> Dealer::connect(Context& context, const core::Endpoint& end
   return dealer;
 }
 
-core::Result<bool> Dealer::send(const Frames& frames) {
-  return send_rest(state_->socket.raw(), frames);
+core::Result<bool> Dealer::send(Frames& frames) {
+  return send_rest(state_->socket.raw(), frames, state_->queued);
 }
+
+bool Dealer::takes_bulk() const { return state_->queued->bytes < kBulkQueue; }
 
 core::Result<std::optional<Frames>> Dealer::receive() {
   auto parts = receive_parts(state_->socket.raw(), {kMaxHead, kMaxBody});
@@ -390,10 +435,10 @@ core::Result<core::Endpoint> Router::bind(const core::Endpoint& listen) {
   return bound;
 }
 
-core::Result<bool> Router::send(const core::Bytes& to, const Frames& frames) {
+core::Result<bool> Router::send(const core::Bytes& to, Frames& frames) {
   auto sent = send_frame(state_->socket.raw(), to, ZMQ_SNDMORE);
   if (!sent || !*sent) return sent;
-  return send_rest(state_->socket.raw(), frames);
+  return send_rest(state_->socket.raw(), frames, nullptr);
 }
 
 core::Result<std::optional<Incoming>> Router::receive() {
@@ -461,7 +506,15 @@ void Router::serve_zap(const std::function<bool(const std::string&)>& welcome) {
   }
 }
 
-void Poller::add(Dealer& dealer, bool output) {
+void Poller::add(Dealer& dealer, bool output, bool bulk) {
+  if (bulk) {
+    // What it told before counts no more, but it may have told just now.
+    std::uint64_t waste = 0;
+    const int fd = dealer.state_->queued->room.get();
+    static_cast<void>(!::read(fd, &waste, sizeof waste));
+    items_.push_back(Item{nullptr, fd, false, 0});
+    has_room_ = has_room_ || dealer.takes_bulk();
+  }
   items_.push_back(Item{dealer.state_->socket.raw(), -1, output, 0});
   items_.push_back(Item{dealer.state_->monitor.raw(), -1, false, 0});
 }
@@ -481,12 +534,13 @@ core::Result<bool> Poller::wait(std::chrono::milliseconds timeout) {
     const auto events = static_cast<short>(item.output ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN);
     polled.push_back(zmq_pollitem_t{item.socket, item.fd, events, 0});
   }
+  if (has_room_) timeout = std::chrono::milliseconds(0);
   const auto wait = std::max<long>(0, static_cast<long>(timeout.count()));  // never for ever
   const int count = zmq_poll(polled.data(), static_cast<int>(polled.size()), wait);
   if (count < 0 && zmq_errno() == EINTR) return true;
   if (count < 0) return failure("cannot wait");
   for (std::size_t i = 0; i < items_.size(); ++i) items_[i].seen = polled[i].revents;
-  return count > 0;
+  return count > 0 || has_room_;
 }
 
 bool Poller::fd_ready(int fd) const {
@@ -495,6 +549,9 @@ bool Poller::fd_ready(int fd) const {
   return false;
 }
 
-void Poller::clear() { items_.clear(); }
+void Poller::clear() {
+  items_.clear();
+  has_room_ = false;
+}
 
 }  // namespace p2pmail::net

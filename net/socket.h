@@ -20,6 +20,7 @@
 namespace p2pmail::net {
 
 inline constexpr std::chrono::milliseconds kGoodbye{500};
+inline constexpr std::size_t kBulkQueue = 4 * kPiece;
 
 class Context {
  public:
@@ -58,8 +59,12 @@ class Dealer {
   Dealer(Dealer&&) noexcept;
   Dealer& operator=(Dealer&&) noexcept;
   ~Dealer();
-  /// False when the pipe is full: try again after a poll for output.
-  [[nodiscard]] core::Result<bool> send(const Frames& frames);
+  /// False when the pipe is full: try again after a poll for output. True: the body was taken, and is
+  /// not copied.
+  [[nodiscard]] core::Result<bool> send(Frames& frames);
+  [[nodiscard]] core::Result<bool> send(Frames&& frames) { return send(frames); }
+  /// Less than kBulkQueue bytes of bodies wait in zmq: pieces of blocks leave small messages a way.
+  [[nodiscard]] bool takes_bulk() const;
   /// nullopt when nothing is waiting. More than two frames, or frames over the bounds, are an error.
   [[nodiscard]] core::Result<std::optional<Frames>> receive();
   /// What the monitor saw: connection refused, handshake failed, disconnected; nullopt = all is well
@@ -86,7 +91,10 @@ class Router {
   /// Answers the endpoint that was bound, with the port the system chose for port 0. kUnavailable
   /// ("address in use", "cannot assign address").
   core::Result<core::Endpoint> bind(const core::Endpoint& listen);
-  [[nodiscard]] core::Result<bool> send(const core::Bytes& to, const Frames& frames);
+  [[nodiscard]] core::Result<bool> send(const core::Bytes& to, Frames& frames);
+  [[nodiscard]] core::Result<bool> send(const core::Bytes& to, Frames&& frames) {
+    return send(to, frames);
+  }
   /// Messages of the wrong shape are dropped here and counted; the answer skips them.
   [[nodiscard]] core::Result<std::optional<Incoming>> receive();
   /// Every message that receive() took from the socket since the last call, in order; those of the
@@ -119,7 +127,8 @@ class Router {
 /// every wait (add..., wait, then clear()).
 class Poller {
  public:
-  void add(Dealer& dealer, bool output);
+  /// `bulk`: also ready when it takes pieces of blocks again.
+  void add(Dealer& dealer, bool output, bool bulk = false);
   void add(Router& router);  // always writable as a whole, so that waiting for output is no use
   void add(int fd);  // readable
   /// True when something is ready before `timeout`; EINTR counts as ready. `fd_ready` tells which of
@@ -136,6 +145,7 @@ class Poller {
     short seen = 0;
   };
   std::vector<Item> items_;
+  bool has_room_ = false;  // of a dealer
 };
 
 }  // namespace p2pmail::net

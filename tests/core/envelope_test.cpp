@@ -188,15 +188,16 @@ TEST_F(EnvelopeTest, StanzasArePaddedToPowersOfTwo) {
 TEST_F(EnvelopeTest, StanzasAreShuffled) {
   std::vector<PrekeyPublic> prekeys = random_prekeys(3);
   prekeys.insert(prekeys.begin(), bobs().prekeys[0].key);
-  const Ephemeral ephemeral = make_agree_pair();
+  const AgreePair pair = make_agree_pair();
+  const Ephemeral ephemeral(AgreePair{pair.secret.clone(), pair.public_key});
   std::set<std::size_t> places;
   for (int i = 0; i < 200 && places.size() < 4; ++i) {  // fails once in 10^24 runs
     const auto envelope = seal_envelope(body, prekeys, ephemeral, alices_secret());
     const Bytes head = field_of(*envelope, "h");
     const Bytes salt = field_of(head, "n");
-    const auto shared = agree(ephemeral.secret, prekeys[0]);
+    const auto shared = agree(pair.secret, prekeys[0]);
     Bytes tag(48);
-    keyed_hash(tag, {"p2pmail/stanza"}, shared->view(), {ephemeral.public_key, prekeys[0], salt});
+    keyed_hash(tag, {"p2pmail/stanza"}, shared->view(), {ephemeral.public_key(), prekeys[0], salt});
     const Bytes stanzas = field_of(head, "s");
     for (std::size_t n = 0; n < 4; ++n)
       if (std::equal(tag.begin(), tag.begin() + 16, stanzas.data() + n * 64)) places.insert(n);

@@ -119,6 +119,37 @@ TEST_F(PostOfficeTest, AcceptsOneOfTwoCopiesThatArriveTogether) {
   EXPECT_TRUE(std::filesystem::is_empty(bob_.store->maildir().partial()));
 }
 
+TEST_F(PostOfficeTest, SignsOneReceiptForLettersThatArriveTogether) {
+  (void)send("One", "body");
+  (void)send("Two", "body");
+  (void)send("Three", "body");
+  auto office = alice_.office();
+  auto letters = office.outgoing({bob_.store->device().transport_public, bob_.store->identity(),
+                                  bob_.store->device().device}, 10);
+  ASSERT_EQ(letters.size(), 3U);
+  auto receiver = bob_.office();
+  const Caller from_alice{alice_.store->device().transport_public, alice_.store->identity(),
+                          alice_.store->device().device};
+  std::vector<std::unique_ptr<IncomingLetter>> coming;
+  for (const auto& letter : letters) {
+    Bytes block(letter->size());
+    ASSERT_TRUE(letter->read(0, block));
+    auto considered = receiver.consider(from_alice, *letter->envelope(), {});
+    auto* take = std::get_if<TakeIt>(&*considered);
+    ASSERT_NE(take, nullptr);
+    ASSERT_TRUE(take->letter->write(0, block));
+    if (letter != letters[2]) coming.push_back(std::move(take->letter));
+  }
+  const auto receipts = receiver.commit(std::move(coming));
+  ASSERT_EQ(receipts.size(), 2U);
+  ASSERT_TRUE(receipts[0] && receipts[1]);
+  EXPECT_EQ(*receipts[0], *receipts[1]);
+  EXPECT_FALSE(letters[2]->delivered(*receipts[0])) << "it did not arrive";
+  EXPECT_TRUE(letters[0]->delivered(*receipts[0]));
+  EXPECT_TRUE(letters[1]->delivered(*receipts[0]));
+  EXPECT_EQ(alice_.store->queue().list()->size(), 1U);
+}
+
 TEST_F(PostOfficeTest, DiscardsALetterThatNeverBecameComplete) {
   (void)send("Half", "body");
   auto office = alice_.office();

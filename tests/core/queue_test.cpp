@@ -83,6 +83,30 @@ TEST_F(QueueTest, ShowsNothingBeforePublish) {
   EXPECT_TRUE(std::filesystem::is_empty(queue_.directory()));
 }
 
+TEST_F(QueueTest, TheStreamGoesWithTheLastOfItsEntries) {
+  for (const std::uint64_t siblings : {0U, 2U}) {  // 0: as older versions wrote them
+    auto entries = two_entries();
+    for (QueueEntry& entry : entries) entry.siblings = siblings;
+    ASSERT_TRUE(queue_.add_letter(entries[0].letter, sealed_, {}));
+    ASSERT_TRUE(queue_.prepare(entries));
+    ASSERT_TRUE(queue_.publish(entries));
+    const auto stream = queue_.stream_path(entries[0].letter);
+    for (int i : {1, 0}) {
+      auto claim = queue_.claim(entries[static_cast<std::size_t>(i)].id);
+      ASSERT_TRUE(claim && *claim);
+      EXPECT_EQ((*claim)->entry.siblings, siblings);
+      // The first to end is kept for its notice: the stream is still wanted then.
+      const Ending ending = i == 1 ? Ending::kExpired : Ending::kDelivered;
+      ASSERT_TRUE(queue_.finish(**claim, ending, 1));
+      EXPECT_TRUE(std::filesystem::exists(stream)) << i;
+    }
+    auto noticed = queue_.claim_ended({entries[1].id, Ending::kExpired});
+    ASSERT_TRUE(noticed && *noticed);
+    ASSERT_TRUE(queue_.forget(**noticed, Ending::kExpired));
+    EXPECT_FALSE(std::filesystem::exists(stream)) << siblings;
+  }
+}
+
 std::uint64_t tomorrow() { return static_cast<std::uint64_t>(::time(nullptr)) + 86400; }
 
 TEST_F(QueueTest, LeavesALetterUnderConstructionAloneWhateverTheClockSays) {

@@ -54,6 +54,33 @@ TEST_F(ReceiptTest, RoundTrip) {
   EXPECT_EQ(decoded->outcome, Outcome::kStored);
 }
 
+TEST_F(ReceiptTest, OneForManyLetters) {
+  receipt.others.resize(kMaxReceiptLetters - 1);
+  for (Receipt::Letter& one : receipt.others) {
+    random_bytes(one.root.bytes);
+    random_bytes(one.envelope.bytes);
+  }
+  const Bytes bytes = sign_receipt(receipt, device.secret);
+  EXPECT_LE(bytes.size(), kMaxReceipt);
+  for (int time = 0; time < 2; ++time) {  // the second comes from memory
+    const auto decoded = decode_receipt(bytes);
+    ASSERT_TRUE(decoded);
+    EXPECT_TRUE(decoded->covers(receipt.root, {&receipt.envelope, 1}));
+    for (std::size_t i = 0; i < receipt.others.size(); ++i) {
+      const Receipt::Letter& one = receipt.others[i];
+      EXPECT_TRUE(decoded->covers(one.root, {&one.envelope, 1})) << i;
+      EXPECT_FALSE(decoded->covers(one.root, {&receipt.envelope, 1})) << "of another letter";
+      EXPECT_FALSE(decoded->covers(receipt.root, {&one.envelope, 1})) << "of another letter";
+    }
+  }
+  EXPECT_EQ(refusal_of_field("l", binary(Bytes(63))), Code::kMalformed);
+  EXPECT_EQ(refusal_of_field("l", binary(Bytes(0))), Code::kMalformed);
+  EXPECT_EQ(refusal_of_field("l", binary(Bytes(64 * kMaxReceiptLetters))), Code::kMalformed);
+  Value old = body();
+  old["v"] = 1u;
+  EXPECT_EQ(refusal_of_body(old), Code::kMalformed);
+}
+
 TEST_F(ReceiptTest, FitsItsBound) {
   receipt.time = kMaxTime;
   const Bytes bytes = sign_receipt(receipt, device.secret);
@@ -91,7 +118,8 @@ TEST_F(ReceiptTest, RefusesFieldsOutOfBounds) {
   EXPECT_EQ(refusal_of_field("r", binary(Bytes(31))), Code::kMalformed);
   EXPECT_EQ(refusal_of_field("v", 0u), Code::kMalformed);
   EXPECT_EQ(refusal_of_field("zz", 0u), Code::kMalformed);
-  EXPECT_EQ(refusal_of_field("v", 2u), Code::kUnsupported);
+  EXPECT_EQ(refusal_of_field("v", 3u), Code::kUnsupported);
+  EXPECT_EQ(refusal_of_field("v", 2u), Code::kMalformed);  // without other letters
 }
 
 TEST_F(ReceiptTest, RefusesEachMissingField) {

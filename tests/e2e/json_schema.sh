@@ -126,8 +126,13 @@ echo more | as alice send -s more --no-push bob
 node alice
 as alice card -o alice.card
 as bob peers add alice alice.card
-json 0 bob fetch
-some new-mail '"subject":"more"'
+json 0 bob fetch --max-size 1
+some waiting '"hint":"'
+json 0 bob fetch --list
+some waiting '"from":"alice"'
+# Whoever was told "later" waits for a few seconds before he offers it again.
+came() { as bob fetch --json >came && cat came >>said && grep -q '"type":"new-mail".*"subject":"more"' came; }
+until_true 20 came || die "no new-mail: $(cat came)"
 
 # Errors: at least one for every code that a command line can bring about alone.
 json 78 nobody ls
@@ -153,6 +158,11 @@ json 0 alice peers verify --yes bob
 some verification '"verified":true'
 json 0 alice peers query BO
 some match '"petname":"bob"'
+# What takes longer than a second says how far it is.
+mkfifo slow
+{ head -c 100000 /dev/zero; sleep 1.2; head -c 100000 /dev/zero; } >slow &
+json 0 alice send -s slow --no-push -a slow eve
+some progress '"direction":"sealing"'
 json 0 alice peers export
 json 0 bob card --qr
 some card '"qr":'

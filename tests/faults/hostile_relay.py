@@ -129,7 +129,7 @@ def wrong_sizes(one):
                                          admission=let_in, inline=False, z=size))
         came = one.client.until(lambda got: got[0]["n"] == one.number)[-1]
         check(came and came[0]["v"] == "take", f"{came and came[0]} comes in place of take")
-        one.client.say(stream, v="block", n=one.number, b=0)
+        one.client.block(one.number, 0, stream)
         says(one.client, one.number, "forged")
     return 1
 
@@ -177,7 +177,7 @@ def large_at_once(one):
     for part in parts:
         if part.letter:
             for index in range(len(part.letter.leaves)):
-                part.client.say(part.letter.block(index), v="block", n=1, b=index)
+                part.client.block(1, index, part.letter.block(index))
             stored += part.client.answer_to(1) == "stored"
     used, most = one.stage.used(), one.stage.quota
     for part, secret in zip(parts, secrets):

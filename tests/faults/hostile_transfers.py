@@ -3,7 +3,7 @@
 import os
 
 from hostile_letters import check, says, stamped, still_good, subject
-from wire import Client, Somebody
+from wire import PIECE, Client, Somebody
 
 MIB = 1 << 20
 
@@ -31,14 +31,19 @@ class Transfer:
 
     def block(self, index, body=None, number=1):
         body = self.letter.block(index) if body is None else body
-        self.client.say(body, v="block", n=number, b=index)
+        self.client.block(number, index, body)
+
+    def piece(self, index, offset, size=PIECE):
+        body = self.letter.block(index)[offset:offset + size]
+        self.client.say(body, v="block", n=1, b=index, o=offset)
 
     def begin(self):
         self.offer()
         check(self.hear("want")["g"] == 1, "the leaves are not asked for")
         self.hashes()
         self.hear("take")
-        check(self.hear("credit")["c"] == len(self.letter.leaves), "another credit than all blocks")
+        asked = self.hear("credit")
+        check((asked["b"], asked["c"]) == (0, 2), f"another credit than two blocks: {asked}")
 
 
 def transfer(play, end="malformed"):
@@ -68,6 +73,17 @@ def after_begin(*steps):
         one.begin()
         for index, body, number in steps:
             one.block(index, body, number)
+
+    return play
+
+
+def pieces(*steps):
+    """As (index, offset) or (index, offset, size)."""
+
+    def play(one):
+        one.begin()
+        for step in steps:
+            one.piece(*step)
 
     return play
 
@@ -151,9 +167,17 @@ def transfer_cases(_stage):
             after_begin(*((i, None, 1) for i in range(3)), (3, b"x", 1), (3, b"x", 1))),
         "blocks of another offer": transfer(after_begin((0, None, 2))),
         "a block that does not fit": transfer(after_begin((0, wrong, 1), (1, None, 1)), "forged"),
-        "a block that is short": transfer(after_begin((0, None, 1), (1, short, 1)), "forged"),
+        "a block that is short": transfer(after_begin((0, None, 1), (1, short, 1))),
         "blocks after a refused one, beyond the credit": transfer(
-            after_begin((0, wrong, 1), *((i, short, 1) for i in range(1, 5)))),
+            after_begin((0, wrong, 1), (1, None, 1), (2, short, 1))),
+        "pieces: the second first": transfer(pieces((0, PIECE))),
+        "pieces: the first twice": transfer(pieces((0, 0), (0, 0))),
+        "pieces: one left out": transfer(pieces((0, 0), (0, 2 * PIECE))),
+        "pieces: of another block in between": transfer(pieces((0, 0), (1, 0))),
+        "pieces: between two": transfer(pieces((0, 1000))),
+        "pieces: a short one": transfer(pieces((0, 0, 1000))),
+        "pieces: one of two": transfer(pieces((0, 0, 2 * PIECE))),
+        "pieces: of a block that nobody asked for": transfer(pieces((2, 0))),
         "a block before its hashes": transfer(early_block),
         "hashes of another list": transfer(asked(index=0)),
         "hashes of a group that is not there": transfer(asked(index=2)),

@@ -93,17 +93,17 @@ def verbs(stage):
     whole = envelope + letter.stream
     return {
         "hello": ({"p": 1, "c": 64}, Somebody().card, [bytes(64 * KIB + 1)]),
-        "offer": (offer, whole, [b"", envelope, whole[:-1], whole + b"x", bytes(1280 * KIB)]),
+        "offer": (offer, whole, [b"", envelope, whole[:-1], whole + b"x", bytes(256 * KIB)]),
         "take": ({"n": 1}, b"", [b"x"]),
         "want": ({"n": 1, "g": 1}, b"", [b"x"]),
         "hashes": ({"n": 1, "g": 1}, bytes(32), [b"", bytes(31), bytes(33), bytes(4097 * 32)]),
-        "block": ({"n": 1, "b": 0}, bytes(100), [b"", bytes(1024 * KIB + 1)]),
-        "credit": ({"n": 1, "c": 1}, b"", [b"x"]),
+        "block": ({"n": 1, "b": 0, "o": 0}, bytes(100), [b"", bytes(128 * KIB + 1)]),
+        "credit": ({"n": 1, "b": 0, "c": 1}, b"", [b"x"]),
         "stored": ({"n": 1}, bytes(100), [b"", bytes(1025)]),
         "error": ({"n": 1, "k": "later", "t": "x"}, b"", [b"x"]),
         "ask": ({"n": 1}, bytes(100), [b"", bytes(1025)]),
         "told": ({"n": 1}, bytes(100), [b"", bytes(80 * KIB + 1)]),
-        "bye": ({}, b"", [b"x", bytes(1280 * KIB)]),
+        "bye": ({}, b"", [b"x", bytes(256 * KIB)]),
     }
 
 
@@ -150,7 +150,7 @@ def word_cases(stage):
 
 
 def frame_cases():
-    big = bytes(1280 * KIB + 1)
+    big = bytes(256 * KIB + 1)
     card = Somebody().card
     return {
         "three frames": breaks([BYE, b"", b""], "closed"),
@@ -203,7 +203,8 @@ def hellos(make_card, *kinds):
 
 def order_cases(stage):
     about = {
-        "take": {}, "want": {"g": 1}, "hashes": {"g": 1}, "block": {"b": 0}, "credit": {"c": 1},
+        "take": {}, "want": {"g": 1}, "hashes": {"g": 1}, "block": {"b": 0, "o": 0},
+        "credit": {"b": 0, "c": 1},
         "stored": {}, "told": {}, "error": {"k": "later", "t": ""},
     }
     bodies = {"hashes": bytes(32), "block": b"x", "stored": b"x", "told": b"x"}

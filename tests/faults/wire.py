@@ -19,6 +19,7 @@ from mail import CHUNK, ZERO_NONCE, nonce_of, padme, read_tree  # noqa: E402
 ANSWER = 10  # seconds for what has to be said
 QUIET = 0.15  # seconds in which what must not be said would have come
 MAX_ADMISSION = 704
+PIECE = 128 << 10  # of a block
 
 
 def signed_by(secret, context, body):
@@ -266,6 +267,11 @@ class Client:
             elif self.monitor.poll(0):
                 return "closed"
         return None
+
+    def block(self, number, index, body):
+        """A block in its pieces."""
+        for offset in range(0, len(body), PIECE):
+            self.say(body[offset:offset + PIECE], v="block", n=number, b=index, o=offset)
 
     def is_quiet(self, seconds=QUIET):
         return not self.socket.poll(int(seconds * 1000))

@@ -48,6 +48,22 @@ class FakeMailbox : public core::Mailbox {
     std::optional<core::Error> read_error;
   };
 
+  /// A letter that conversations bring, alone or together.
+  struct Arrival {
+    Arrival(const core::Root& name, std::uint64_t size)
+        : root(name), transfer(name, size), data(static_cast<std::size_t>(size)) {}
+    [[nodiscard]] core::Bytes block(std::uint64_t index) const {
+      return core::to_bytes(core::ByteView(data).subspan(
+          index * core::kBlockSize, core::block_size(data.size(), index)));
+    }
+    /// One that is too large to come.
+    Arrival(const core::Root& name, std::uint64_t size, core::Bytes nothing)
+        : root(name), transfer(name, size), data(std::move(nothing)) {}
+    core::Root root;
+    core::Transfer transfer;
+    core::Bytes data;
+  };
+
   explicit FakeMailbox(std::uint8_t name)
       : identity(fixed<core::IdentityKey>(name)), transport(fixed<core::TransportKey>(name)) {}
 
@@ -106,6 +122,10 @@ class FakeMailbox : public core::Mailbox {
   std::vector<std::size_t> commits;                        // how many letters each had
   std::size_t considered = 0;
   std::size_t incoming_alive = 0;
+  std::map<core::Root, std::shared_ptr<Arrival>> arrivals;
+  bool keeps = false;  // blocks of letters that stop coming
+  std::map<core::Root, std::map<std::uint64_t, core::Bytes>> left;
+  std::size_t written = 0;  // blocks
   std::function<std::optional<core::Error>(const core::Root&)> refuse;
   std::optional<core::Error> write_error;
   std::optional<core::Error> commit_error;
@@ -159,24 +179,48 @@ class FakeMailbox::Outgoing : public core::OutgoingLetter {
 
 class FakeMailbox::Incoming : public core::IncomingLetter {
  public:
-  Incoming(FakeMailbox& box, const core::Root& root) : box_(box), root_(root) {
+  Incoming(FakeMailbox& box, std::shared_ptr<Arrival> arrival)
+      : box_(box), arrival_(std::move(arrival)) {
     ++box_.incoming_alive;
   }
-  ~Incoming() override { --box_.incoming_alive; }
+  ~Incoming() override {
+    --box_.incoming_alive;
+    auto& transfer = arrival_->transfer;
+    if (arrival_.use_count() > 2 || transfer.complete()) return;
+    // The last: what came is left for a later offer.
+    for (std::uint64_t i = 0; i < transfer.blocks(); ++i)
+      if (box_.keeps && transfer.has(i)) box_.left[root()][i] = arrival_->block(i);
+    box_.arrivals.erase(root());
+  }
+  core::Transfer& transfer() override { return arrival_->transfer; }
   core::Status write(std::uint64_t index, core::ByteView block) override {
     if (box_.write_error) return *box_.write_error;
-    core::check(index == next_++);
-    core::append(data_, block);
+    core::check(!arrival_->transfer.has(index));
+    put(index, block);
+    ++box_.written;
     return {};
   }
-  void store() { box_.stored[root_] = std::move(data_); }
-  [[nodiscard]] const core::Root& root() const { return root_; }
+  core::Result<bool> recall() override {
+    auto& transfer = arrival_->transfer;
+    const auto at = transfer.recalled();
+    if (at >= transfer.known()) return false;
+    const auto found = box_.left[root()].find(at);
+    if (found != box_.left[root()].end() && transfer.verifier().check_block(at, found->second))
+      put(at, found->second);
+    transfer.set_recalled(at + 1);
+    return true;
+  }
+  void store() { box_.stored[root()] = arrival_->data; }
+  [[nodiscard]] const core::Root& root() const { return arrival_->root; }
 
  private:
+  void put(std::uint64_t index, core::ByteView block) {
+    std::copy(block.begin(), block.end(),
+              arrival_->data.begin() + static_cast<std::ptrdiff_t>(index * core::kBlockSize));
+    arrival_->transfer.got(index);
+  }
   FakeMailbox& box_;
-  core::Root root_;
-  std::uint64_t next_ = 0;
-  core::Bytes data_;
+  std::shared_ptr<Arrival> arrival_;
 };
 
 inline core::Result<core::Caller> FakeMailbox::meet(const core::TransportKey& from,
@@ -215,7 +259,17 @@ inline core::Result<core::Considered> FakeMailbox::consider(const core::Caller&,
     if (auto why = refuse(taken.root)) return *why;
   if (stored.contains(taken.root))
     return core::Considered(core::StoredAlready{receipt_for(taken.root)});
-  taken.letter = std::make_unique<Incoming>(*this, taken.root);
+  auto& arrival = arrivals[taken.root];
+  // Nobody brings it: it is there, and was not stored.
+  if (!arrival || arrival.use_count() == 1) {
+    if (taken.size > (std::uint64_t{1} << 30)) {
+      arrival = std::make_shared<Arrival>(taken.root, taken.size, core::Bytes());
+    } else {
+      arrival = std::make_shared<Arrival>(taken.root, taken.size);
+    }
+    if (left.contains(taken.root)) arrival->transfer.set_recalled(0);
+  }
+  taken.letter = std::make_unique<Incoming>(*this, arrival);
   return core::Considered(std::move(taken));
 }
 
@@ -224,6 +278,7 @@ inline std::vector<core::Result<core::Bytes>> FakeMailbox::commit(
   commits.push_back(incoming.size());
   std::vector<core::Result<core::Bytes>> out;
   for (auto& letter : incoming) {
+    core::check(static_cast<Incoming&>(*letter).transfer().complete());
     if (commit_error) {
       out.emplace_back(*commit_error);
       continue;

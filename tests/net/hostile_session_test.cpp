@@ -51,11 +51,29 @@ class Hostile : public testing::Test {
     out.body = std::move(body);
     return out;
   }
-  static Message block_of(const FakeMailbox::Letter& letter, std::uint64_t index) {
+  /// A piece of a block, the first if nothing else is said.
+  static Message piece_of(const FakeMailbox::Letter& letter, std::uint64_t index,
+                          std::uint64_t offset = 0, std::uint64_t number = 1) {
+    const auto size = core::block_size(letter.data.size(), index) - offset;
+    const auto all = core::ByteView(letter.data).subspan(index * core::kBlockSize + offset);
+    auto out = plain(Verb::kBlock, number, index,
+                     core::to_bytes(all.first(std::min<std::size_t>(kPiece, size))));
+    out.offset = offset;
+    return out;
+  }
+  void say_block(const FakeMailbox::Letter& letter, std::uint64_t index) {
     const auto size = core::block_size(letter.data.size(), index);
-    const auto all = core::ByteView(letter.data);
-    return plain(Verb::kBlock, 1, index,
-                 core::to_bytes(all.subspan(index * core::kBlockSize, size)));
+    for (std::uint64_t offset = 0; offset < size; offset += kPiece)
+      say(piece_of(letter, index, offset));
+  }
+  /// Bob has asked for the first blocks.
+  std::shared_ptr<FakeMailbox::Letter> begin(std::size_t size) {
+    const auto letter = alice.queue(bob.identity, some_bytes(size));
+    hello();
+    say(offer_of(*letter, 1));
+    say(plain(Verb::kHashes, 1, 1, leaves_of(*letter)));
+    answers();
+    return letter;
   }
   static Bytes leaves_of(const FakeMailbox::Letter& letter) {
     Bytes out;
@@ -306,7 +324,8 @@ TEST_F(Hostile, LetterOfTwoGroupsIsAskedForItsGroupsThenTheFirstLeaves) {
   all = answers();
   ASSERT_EQ(all.size(), 2u);
   EXPECT_EQ(all[0].verb, Verb::kTake);
-  EXPECT_EQ(all[1].credit, kBlockCredit);
+  EXPECT_EQ(all[1].index, 0u);
+  EXPECT_EQ(all[1].credit, kFirstCredit);
 }
 
 TEST_F(Hostile, HashesThatNobodyWanted) {
@@ -321,7 +340,7 @@ TEST_F(Hostile, BlockBeforeItsHashes) {
   const auto letter = alice.queue(bob.identity, some_bytes(2 * core::kBlockSize));
   hello();
   say(offer_of(*letter, 1));
-  say(block_of(*letter, 0));
+  say(piece_of(*letter, 0));
   expect_violation();
 }
 
@@ -332,35 +351,91 @@ TEST_F(Hostile, BlockBeyondItsCredit) {
   say(offer_of(*letter, 1));
   say(offer_of(*other, 2));  // waits for its turn: no credit at all
   say(plain(Verb::kHashes, 1, 1, leaves_of(*letter)));
-  say(block_of(*letter, 0));
+  say(piece_of(*letter, 0));
   EXPECT_FALSE(session.done());
-  auto early = block_of(*other, 0);
-  early.number = 2;
-  say(early);
+  say(piece_of(*other, 0, 0, 2));
   expect_violation();
 }
 
 TEST_F(Hostile, BlockOutOfOrder) {
-  const auto letter = alice.queue(bob.identity, some_bytes(3 * core::kBlockSize));
-  hello();
-  say(offer_of(*letter, 1));
-  say(plain(Verb::kHashes, 1, 1, leaves_of(*letter)));
-  say(block_of(*letter, 1));
+  say(piece_of(*begin(3 * core::kBlockSize), 1));
+  expect_violation();
+}
+
+TEST_F(Hostile, BlockThatNobodyAskedFor) {
+  say(piece_of(*begin(9 * core::kBlockSize), kFirstCredit));
+  expect_violation();
+}
+
+TEST_F(Hostile, BlockTwice) {
+  const auto letter = begin(9 * core::kBlockSize);
+  say_block(*letter, 0);
+  EXPECT_FALSE(session.done());
+  say(piece_of(*letter, 0));
+  expect_violation();
+}
+
+TEST_F(Hostile, PieceOutOfOrder) {
+  say(piece_of(*begin(3 * core::kBlockSize), 0, kPiece));
+  expect_violation();
+}
+
+TEST_F(Hostile, PieceTwice) {
+  const auto letter = begin(3 * core::kBlockSize);
+  say(piece_of(*letter, 0));
+  EXPECT_FALSE(session.done());
+  say(piece_of(*letter, 0));
+  expect_violation();
+}
+
+TEST_F(Hostile, PieceThatIsShort) {
+  auto piece = piece_of(*begin(3 * core::kBlockSize), 0);
+  piece.body.pop_back();
+  say(piece);
+  expect_violation();
+}
+
+TEST_F(Hostile, LastPieceThatIsLong) {
+  const auto letter = begin(core::kBlockSize + 5);
+  say_block(*letter, 0);
+  auto piece = piece_of(*letter, 1);
+  piece.body.push_back(0);
+  say(piece);
   expect_violation();
 }
 
 TEST_F(Hostile, ForgedBlockIsRefusedAndWhatIsInFlightIsLetPass) {
-  const auto letter = alice.queue(bob.identity, some_bytes(9 * core::kBlockSize));
-  hello();
-  say(offer_of(*letter, 1));
-  say(plain(Verb::kHashes, 1, 1, leaves_of(*letter)));
-  auto forged = block_of(*letter, 0);
+  const auto letter = begin(9 * core::kBlockSize);
+  auto forged = piece_of(*letter, 0);
   forged.body[5] ^= 1;
   say(forged);
-  for (std::uint64_t i = 1; i < kBlockCredit; ++i) say(block_of(*letter, i));
+  for (std::uint64_t offset = kPiece; offset < core::kBlockSize; offset += kPiece)
+    say(piece_of(*letter, 0, offset));
+  say_block(*letter, 1);
   expect_refusal(Kind::kForged);
-  say(block_of(*letter, kBlockCredit));
+  EXPECT_EQ(bob.written, 0u);
+  say(piece_of(*letter, 2));
   expect_violation();
+}
+
+TEST_F(Hostile, CreditGrowsWhileBlocksAreQuickAndShrinksWhenTheyAreSlow) {
+  const auto letter = begin(64 * core::kBlockSize);
+  std::uint64_t asked = kFirstCredit;
+  const auto hear = [&] {
+    for (const auto& one : answers()) asked += one.verb == Verb::kCredit ? one.credit : 0;
+  };
+  std::uint64_t block = 0;
+  for (; block < 20; ++block) say_block(*letter, block), hear();
+  EXPECT_EQ(asked, block + kMostCredit);
+  std::uint64_t now = kStart;
+  for (; block < 40; ++block) {
+    now += 60;
+    for (std::uint64_t offset = 0; offset < core::kBlockSize; offset += kPiece)
+      say(piece_of(*letter, block, offset), now);
+    hear();
+  }
+  EXPECT_EQ(asked, block + 1);
+  EXPECT_FALSE(session.done());
 }
 
 TEST_F(Hostile, ByeBeforeItsOffersAreAnswered) {
@@ -417,7 +492,7 @@ TEST_F(Hostile, RandomMessagesEndInAnOrderlyWay) {
       if (message.verb == Verb::kHello) message.credit = 1 + random(64);
       if (message.verb == Verb::kOffer) message = offer_of(*theirs, 1 + random(5));
       if (message.verb == Verb::kHashes) message.body = leaves_of(*theirs);
-      if (message.verb == Verb::kBlock) message = block_of(*theirs, 0);
+      if (message.verb == Verb::kBlock) message = piece_of(*theirs, 0, random(2) * kPiece % theirs->data.size());
       if (message.verb == Verb::kStored) message.body = FakeMailbox::receipt_for(mine->root);
       const Frames frames = encode_message(message);
       fresh.receive(frames.head, frames.body, kStart);
@@ -439,6 +514,11 @@ class HostileReceiver : public Hostile {
     hello();
     static_cast<void>(answers());
     EXPECT_EQ(session.unanswered(), 1u);
+  }
+  static Message credit(std::uint64_t first, std::uint64_t count) {
+    auto out = plain(Verb::kCredit, 1, first);
+    out.credit = count;
+    return out;
   }
   std::shared_ptr<FakeMailbox::Letter> letter;
 };
@@ -489,11 +569,58 @@ TEST_F(HostileReceiver, GivesCreditBeforeTake) {
 TEST_F(HostileReceiver, GivesCreditBeyondTheEnd) {
   offer(2 * core::kBlockSize);
   say(plain(Verb::kTake, 1));
-  say(plain(Verb::kCredit, 1, 2));
-  EXPECT_FALSE(session.done());
-  EXPECT_EQ(answers().size(), 2u);
-  say(plain(Verb::kCredit, 1, 1));
+  say(credit(1, 2));
   expect_violation();
+}
+
+TEST_F(HostileReceiver, GivesCreditForABlockBehindTheEnd) {
+  offer(2 * core::kBlockSize);
+  say(plain(Verb::kTake, 1));
+  say(credit(2, 1));
+  expect_violation();
+}
+
+TEST_F(HostileReceiver, AsksForTheLastBlockFirst) {
+  offer(2 * core::kBlockSize);
+  say(plain(Verb::kTake, 1));
+  say(credit(1, 1));
+  say(credit(0, 1));
+  const auto pieces = answers();
+  ASSERT_EQ(pieces.size(), 2 * core::kBlockSize / kPiece);
+  EXPECT_EQ(pieces.front().index, 1u);
+  EXPECT_EQ(pieces.back().index, 0u);
+}
+
+TEST_F(HostileReceiver, AsksForMoreBlocksThanThereAre) {
+  offer(2 * core::kBlockSize);
+  say(plain(Verb::kTake, 1));
+  say(credit(0, 2));
+  EXPECT_EQ(answers().size(), 2 * core::kBlockSize / kPiece);
+  say(credit(0, 1));
+  expect_violation();
+}
+
+TEST_F(HostileReceiver, AsksForTooMuchAtOnce) {
+  offer((kMaxAsked + 1) * core::kBlockSize);
+  say(plain(Verb::kTake, 1));
+  say(credit(0, kMaxAsked));
+  EXPECT_FALSE(session.done());
+  say(credit(kMaxAsked, 1));
+  expect_violation();
+}
+
+TEST_F(HostileReceiver, SmallMailOvertakesPieces) {
+  offer(2 * core::kBlockSize);
+  say(plain(Verb::kTake, 1));
+  say(credit(0, 2));
+  EXPECT_TRUE(session.next());
+  bob.queue(alice.identity, some_bytes(10));
+  session.wake();
+  const auto frames = session.next();
+  ASSERT_TRUE(frames);
+  EXPECT_EQ(decode_message(frames->head, frames->body)->verb, Verb::kOffer);
+  EXPECT_FALSE(session.next(Session::Bulk::kNotNow));
+  EXPECT_TRUE(session.has_bulk());
 }
 
 TEST_F(HostileReceiver, PrekeyErrorWithACardOfSomebodyElse) {

@@ -103,7 +103,7 @@ TEST(Message, TruncatedHeadIsRefusedAtEveryLength) {
 TEST(Message, TruncatedInlineOfferIsRefusedAtEveryLength) {
   const Frames frames = encode_message(offer(50, 70, true));
   for (std::size_t size = 0; size < frames.body.size(); ++size)
-    EXPECT_FALSE(decode_message(frames.head, core::ByteView(frames.body).first(size)));
+    EXPECT_FALSE(decode_message(frames.head, core::to_bytes(core::ByteView(frames.body).first(size))));
 }
 
 TEST(Message, FlippedBitIsRefusedOrAnotherValidMessage) {
@@ -166,8 +166,6 @@ TEST(Message, BoundsOfOffers) {
 }
 
 TEST(Message, BoundsOfBodies) {
-  EXPECT_FALSE(refused(indexed(Verb::kBlock, 0, core::kBlockSize)));
-  EXPECT_TRUE(refused(indexed(Verb::kBlock, 0, core::kBlockSize + 1)));
   EXPECT_TRUE(refused(indexed(Verb::kBlock, 0, 0)));
   EXPECT_TRUE(refused(indexed(Verb::kHashes, 0, 33)));
   EXPECT_TRUE(refused(indexed(Verb::kHashes, 0, 4097 * 32)));
@@ -186,6 +184,15 @@ TEST(Message, BoundsOfNumbers) {
   EXPECT_FALSE(refused(indexed(Verb::kWant, core::kMaxGroups)));
   EXPECT_TRUE(refused(indexed(Verb::kWant, core::kMaxGroups + 1)));
   EXPECT_TRUE(refused(indexed(Verb::kBlock, core::kMaxGroups * core::kGroupLeaves, 1)));
+  EXPECT_FALSE(refused(indexed(Verb::kBlock, core::kMaxGroups * core::kGroupLeaves - 1, kPiece)));
+  EXPECT_TRUE(refused(indexed(Verb::kBlock, 0, kPiece + 1)));
+  auto piece = indexed(Verb::kBlock, 0, 1);
+  for (const std::uint64_t offset : {std::uint64_t{1}, std::uint64_t{kPiece - 1}, core::kBlockSize}) {
+    piece.offset = offset;
+    EXPECT_TRUE(refused(piece)) << offset;
+  }
+  piece.offset = core::kBlockSize - kPiece;
+  EXPECT_FALSE(refused(piece));
 }
 
 TEST(Message, OnlyAPrekeyErrorCarriesACard) {

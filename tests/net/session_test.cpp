@@ -33,11 +33,12 @@ class Pair : public testing::Test {
     b.emplace(bob, options_for(Session::Role::kListener, alice), kStart);
   }
   bool step(Session& from, Session& to, std::size_t& bytes) {
-    const auto frames = from.next();
-    if (!frames) return false;
+    auto frames = from.next();
+    if (!frames) return from.is_working();
     ++messages;
     bytes = std::max(bytes, frames->body.size());
-    to.receive(frames->head, frames->body, kStart);
+    pieces += frames->body.size() == kPiece ? 1 : 0;
+    to.receive(frames->head, std::move(frames->body), kStart);
     return true;
   }
   void run() {
@@ -61,6 +62,7 @@ class Pair : public testing::Test {
   std::optional<Session> a;
   std::optional<Session> b;
   std::size_t messages = 0;
+  std::size_t pieces = 0;  // of full size
   std::size_t largest = 0;
 };
 
@@ -124,10 +126,10 @@ TEST_F(Pair, BlocksWaitForCredit) {
   alice.queue(bob.identity, some_bytes(9 * core::kBlockSize));
   connect();
   while (step(*a, *b, largest) || step(*b, *a, largest))
-    if (bob.incoming_alive > 0 && largest == core::kBlockSize) break;
+    if (pieces > 0) break;
   std::size_t ahead = 0;
   while (a->next()) ++ahead;  // Bob is silent from here on
-  EXPECT_EQ(ahead, kBlockCredit - 1);
+  EXPECT_EQ(ahead, kFirstCredit * core::kBlockSize / kPiece - 1);
 }
 
 TEST_F(Pair, HundredsOfLettersBothWaysAreCommittedTogether) {
@@ -179,7 +181,7 @@ TEST_F(Pair, LetterThatIsThereAlreadyIsOnlyAnswered) {
   expect_regular_end();
   EXPECT_TRUE(letter->delivered);
   EXPECT_EQ(count(events_of(*b), Event::Kind::kReceived), 0u);
-  EXPECT_LT(largest, core::kBlockSize);
+  EXPECT_EQ(pieces, 0u);
 }
 
 TEST_F(Pair, OldPrekeyIsRewrappedOnceWithTheCardThatComes) {
@@ -350,6 +352,130 @@ TEST_F(Pair, WakeSendsWhatWasQueuedMeanwhile) {
   EXPECT_TRUE(late->delivered);
 }
 
+TEST_F(Pair, OnlyWhatIsMissingIsAskedForAgain) {
+  bob.keeps = true;
+  const auto letter = alice.queue(bob.identity, some_bytes(9 * core::kBlockSize + 5));
+  connect();
+  while (bob.written < 4) step(*a, *b, largest) || step(*b, *a, largest);
+  a->lost(Error{Code::kUnavailable, "cable"});
+  b->lost(Error{Code::kUnavailable, "cable"});
+  ASSERT_EQ(bob.left[letter->root].size(), 4u);
+  bob.left[letter->root][2][7] ^= 1;  // the disk has lost something: it comes again
+  letter->failures.clear();
+  bob.written = 0;
+  connect();
+  run();
+  expect_regular_end();
+  EXPECT_EQ(bob.stored[letter->root], letter->data);
+  EXPECT_EQ(bob.written, 7u);
+}
+
+TEST_F(Pair, ALetterThatIsAllThereIsAskedForNoBlock) {
+  const auto letter = alice.queue(bob.identity, some_bytes(3 * core::kBlockSize));
+  for (std::uint64_t i = 0; i < 3; ++i)
+    bob.left[letter->root][i] = core::to_bytes(
+        core::ByteView(letter->data).subspan(i * core::kBlockSize, core::kBlockSize));
+  connect();
+  run();
+  expect_regular_end();
+  EXPECT_TRUE(letter->delivered);
+  EXPECT_EQ(pieces, 0u);
+}
+
+TEST_F(Pair, ProgressIsToldOnBothSides) {
+  const auto letter = alice.queue(bob.identity, some_bytes(20 * core::kBlockSize));
+  connect();
+  run();
+  for (Session* side : {&*a, &*b}) {
+    std::uint64_t last = 0;
+    std::size_t told = 0;
+    for (const auto& event : events_of(*side)) {
+      if (event.kind != Event::Kind::kProgress) continue;
+      EXPECT_EQ(event.root, letter->root);
+      EXPECT_EQ(event.total, letter->data.size());
+      EXPECT_EQ(event.outgoing, side == &*a);
+      EXPECT_GT(event.done, last);
+      last = event.done;
+      ++told;
+    }
+    EXPECT_EQ(last, letter->data.size());
+    EXPECT_LE(told, 6u);
+  }
+}
+
+/// Alice and a relay bring Bob the same letter at once.
+class TwoSources : public Pair {
+ protected:
+  void meet(std::size_t size) {
+    letter = alice.queue(bob.identity, some_bytes(size));
+    again = relay.queue(bob.identity, some_bytes(size));
+    connect();
+    c.emplace(relay, options_for(Session::Role::kDialer, bob), kStart);
+    d.emplace(bob, options_for(Session::Role::kListener, relay), kStart);
+  }
+  bool turn(Session& one, Session& other) {
+    const bool there = step(one, other, largest);
+    other.flush();
+    const bool back = step(other, one, largest);
+    one.flush();
+    return there || back;
+  }
+  void run_both() {
+    for (int idle = 0; idle < 3; ++idle) {
+      if (turn(*a, *b)) idle = 0;
+      if (turn(*c, *d)) idle = 0;
+    }
+  }
+  FakeMailbox relay{3};
+  std::optional<Session> c;
+  std::optional<Session> d;
+  std::shared_ptr<FakeMailbox::Letter> letter;
+  std::shared_ptr<FakeMailbox::Letter> again;
+};
+
+TEST_F(TwoSources, EachBringsAPartAndBothHearThatItIsStored) {
+  meet(40 * core::kBlockSize);
+  run_both();
+  expect_regular_end();
+  EXPECT_TRUE(c->done() && d->done() && !c->failure() && !d->failure());
+  EXPECT_EQ(bob.stored[letter->root], letter->data);
+  EXPECT_TRUE(letter->delivered && again->delivered);
+  EXPECT_EQ(bob.written, 40u);
+  EXPECT_LE(pieces, (40 + kMostCredit) * core::kBlockSize / kPiece);
+}
+
+TEST_F(TwoSources, OneThatIsSlowDoesNotHoldUpTheLetter) {
+  meet(20 * core::kBlockSize);
+  while (bob.written < 2) turn(*a, *b), turn(*c, *d);
+  for (bool moved = true; moved;) moved = turn(*a, *b);  // the relay says nothing more
+  EXPECT_TRUE(letter->delivered);
+  EXPECT_FALSE(again->delivered);
+  run_both();  // what it had on its way is let pass
+  EXPECT_TRUE(again->delivered);
+  EXPECT_FALSE(d->failure());
+}
+
+TEST_F(TwoSources, OneThatDiesGivesItsBlocksBack) {
+  meet(20 * core::kBlockSize);
+  while (bob.written < 4) turn(*a, *b), turn(*c, *d);
+  c->lost(Error{Code::kUnavailable, "cable"});
+  d->lost(Error{Code::kUnavailable, "cable"});
+  run();
+  expect_regular_end();
+  EXPECT_EQ(bob.stored[letter->root], letter->data);
+  EXPECT_EQ(bob.written, 20u);
+}
+
+TEST_F(TwoSources, OneThatBringsAWrongBlockIsRefusedAlone) {
+  meet(20 * core::kBlockSize);
+  for (auto& byte : again->data) byte ^= 1;
+  run_both();
+  EXPECT_EQ(bob.stored[letter->root], letter->data);
+  EXPECT_TRUE(letter->delivered);
+  ASSERT_EQ(again->failures.size(), 1u);
+  EXPECT_EQ(again->failures[0].code, Code::kForged);
+}
+
 TEST_F(Pair, SilenceEndsAConversation) {
   connect();
   a->tick(kStart + kHelloSeconds);
@@ -377,7 +503,7 @@ TEST_F(Pair, SilenceAfterMeetingIsGivenLonger) {
 TEST_F(Pair, SlowBlocksAreGivenTheLongest) {
   alice.queue(bob.identity, some_bytes(9 * core::kBlockSize));
   connect();
-  while (largest < core::kBlockSize) step(*a, *b, largest) || step(*b, *a, largest);
+  while (pieces == 0) step(*a, *b, largest) || step(*b, *a, largest);
   a->tick(kStart + kBulkIdleSeconds);
   b->tick(kStart + kBulkIdleSeconds);
   EXPECT_FALSE(a->done() || b->done());

@@ -68,6 +68,9 @@ void compare(const Case& one, const Message& message) {
   if (one.has("list")) {
     EXPECT_EQ(message.index, one.number("list"));
   }
+  if (one.has("offset")) {
+    EXPECT_EQ(message.offset, one.number("offset"));
+  }
   if (one.has("index")) {
     EXPECT_EQ(message.index, one.number("index"));
   }

@@ -2,12 +2,13 @@
 from codec import KIB, Fields, Refused, decode, malformed
 
 MAX_CREDIT, MAX_NUMBER, TIB16 = 65536, 1 << 48, 1 << 44
+LAST = 4096 * 4096 - 1  # block of a letter
 KINDS = ("unknown-prekey later refused too-large no-space quota stamp forged malformed unsupported "
          "internal").split()
 
 
 def read_message(head, body):
-    if len(body) > 1280 * KIB:
+    if len(body) > 256 * KIB:
         raise malformed("the body is too large")
     fields = Fields(decode(head, KIB))
     verb = fields.text("v", 16)
@@ -45,9 +46,12 @@ def read_message(head, body):
             if len(body) % 32:
                 raise malformed("not whole hashes")
     elif verb == "block":
-        out["index"] = fields.number("b", 0, 4096 * 4096 - 1)
-        low, high = 1, 1024 * KIB
+        out["index"], out["offset"] = fields.number("b", 0, LAST), fields.number("o", 0, 896 * KIB)
+        if out["offset"] % (128 * KIB):
+            raise malformed("a piece of nowhere")
+        low, high = 1, 128 * KIB
     elif verb == "credit":
+        out["index"] = fields.number("b", 0, LAST)
         out["credit"] = fields.number("c", 1, MAX_CREDIT)
     elif verb == "stored":
         low, high = 1, KIB

@@ -78,14 +78,16 @@ void make_good(const Kit& kit) {
        [](Case& out) { out.number("list", 4096); });
   Message hashes = message(Verb::kHashes, 2, Bytes(96, 0xaa));
   good(kit, "hashes", "hashes", hashes, "Three groups.", [](Case& out) { out.number("list", 0); });
-  Message block = message(Verb::kBlock, 2, Bytes(1024 * 1024, 0xbb));
+  Message block = message(Verb::kBlock, 2, Bytes(128 * 1024, 0xbb));
   block.index = 16777215;
-  good(kit, "block", "block", block, "The last block that there can be.",
-       [](Case& out) { out.number("index", 16777215); });
+  block.offset = 896 * 1024;
+  good(kit, "block", "block", block, "The last piece of the last block that there can be.",
+       [](Case& out) { out.number("index", 16777215).number("offset", 896 * 1024); });
   Message credit = message(Verb::kCredit, 2);
+  credit.index = 16777215;
   credit.credit = 65536;
   good(kit, "credit", "credit", credit, "As much as can be given.",
-       [](Case& out) { out.number("credit", 65536); });
+       [](Case& out) { out.number("index", 16777215).number("credit", 65536); });
   good(kit, "stored", "stored", message(Verb::kStored, 2, Bytes(1024, 0xcc)), "With a receipt.",
        nothing);
   Message error = message(Verb::kError, 0);
@@ -164,8 +166,11 @@ void make_bad(const Kit& kit) {
   bad("hashes-none", "No hash.", message(Verb::kHashes, 1), nothing);
   bad("hashes-4097", "Too many hashes.", message(Verb::kHashes, 1, Bytes(4097 * 32)), nothing);
   bad("block-none", "An empty block.", message(Verb::kBlock, 1), nothing);
-  bad("block-large", "A block above 1 MiB.", message(Verb::kBlock, 1, Bytes(1024 * 1024 + 1)),
+  bad("block-large", "A piece above 128 KiB.", message(Verb::kBlock, 1, Bytes(128 * 1024 + 1)),
       nothing);
+  bad("block-offset", "A piece between two.", message(Verb::kBlock, 1, Bytes(1)), set("o", 1000u));
+  bad("block-offset-end", "A piece behind the block.", message(Verb::kBlock, 1, Bytes(1)),
+      set("o", 1048576u));
   bad("block-index", "A block that no letter has.", message(Verb::kBlock, 1, Bytes(1)),
       set("b", 16777216u));
   bad("stored-large", "A receipt above 1,024 bytes.", message(Verb::kStored, 1, Bytes(1025)),
