@@ -8,15 +8,13 @@
 #include <limits>
 
 #include "core/crypto.h"
+#include "core/region_head.h"
 #include "core/text.h"
 
 namespace p2pmail::core {
 
 namespace {
 
-constexpr std::uint32_t kVersion = 1;
-constexpr std::uint32_t kStubVersion = 2;
-constexpr std::size_t kMaxSealedCapsule = 192 * 1024;
 // What a prefix may take: three address lists of 12 KiB, twenty references and some single values
 // stay below kMaxPrefix even when every byte of a value needs three in RFC 2047.
 constexpr std::size_t kMaxAddresses = 50;
@@ -169,56 +167,6 @@ std::optional<std::string> id_value(std::string_view header) {
   return std::nullopt;
 }
 
-struct RegionHead {
-  std::uint32_t capsule = 0;
-  std::uint64_t stream = 0;
-  std::optional<BlobRef> blob;  // of a stub
-  [[nodiscard]] std::size_t size() const { return blob ? kStubHead : kRegionHead; }
-};
-
-BlobRef parse_blob(const std::uint8_t* at) {
-  BlobRef blob;
-  blob.offset = get_be<std::uint64_t>(at);
-  std::copy_n(at + 8, MessageId::kSize, blob.name.bytes.begin());
-  return blob;
-}
-
-/// Reads a head from its first byte on; nothing is compared with the file yet.
-Result<RegionHead> parse_head(ByteView region) {
-  const Error cut_off{Code::kMalformed, "the sealed mail is cut off"};
-  if (region.size() < kRegionHead) return cut_off;
-  const auto* at = region.data() + kMagic.size();
-  const auto version = get_be<std::uint32_t>(at);
-  if (version != kVersion && version != kStubVersion)
-    return Error{Code::kUnsupported, "sealed with format version " + std::to_string(version)};
-  RegionHead head{get_be<std::uint32_t>(at + 4), get_be<std::uint64_t>(at + 8), {}};
-  if (version == kVersion) return head;
-  if (region.size() < kStubHead) return cut_off;
-  head.blob = parse_blob(at + 16);
-  if (head.stream == 0 || head.stream > kMaxLetterSize || head.blob->offset > kMaxLetterSize)
-    return Error{Code::kMalformed, "the stream has an impossible place"};
-  return head;
-}
-
-/// Checks a head against the file that it lies in: `room` bytes follow it.
-Status check_head(const RegionHead& head, std::uint64_t room) {
-  if (head.capsule == 0 || head.capsule > kMaxSealedCapsule)
-    return Error{Code::kMalformed, "the capsule has an impossible size"};
-  const std::uint64_t stream = head.blob ? 0 : head.stream;
-  if (head.capsule > room || stream > room - head.capsule)
-    return Error{Code::kMalformed, "the sealed mail is cut off"};
-  return {};
-}
-
-Bytes head_of(std::uint32_t version, std::size_t size, std::size_t capsule, std::uint64_t stream) {
-  Bytes head(size);
-  std::copy(kMagic.begin(), kMagic.end(), head.begin());
-  put_be(head.data() + kMagic.size(), version);
-  put_be(head.data() + kMagic.size() + 4, static_cast<std::uint32_t>(capsule));
-  put_be(head.data() + kMagic.size() + 8, stream);
-  return head;
-}
-
 Result<std::string> read_start(int fd, std::size_t max, const std::filesystem::path& path) {
   std::string text(max, '\0');
   auto* bytes = reinterpret_cast<std::uint8_t*>(text.data());
@@ -316,7 +264,7 @@ Status SealedFileWriter::finish(ByteView capsule, std::uint64_t stream_size) {
   if (capsule.size() != capsule_size_)
     return Error{Code::kBug, path_.string() + ": the capsule is not as long as its room"};
   if (const auto put = put_end(stream_offset_ + stream_size); !put) return put;
-  Bytes head = head_of(kVersion, kRegionHead, capsule.size(), stream_size);
+  Bytes head = make_head({static_cast<std::uint32_t>(capsule.size()), stream_size, {}});
   append(head, capsule);
   return write_at(fd_.get(), region_, head, path_);
 }
@@ -326,9 +274,7 @@ Status SealedFileWriter::finish_stub(ByteView capsule, std::uint64_t stream_size
   if (capsule.size() != capsule_size_ || has_stream_)
     return Error{Code::kBug, path_.string() + ": a stub has a capsule of its size and no stream"};
   if (const auto put = put_end(region_ + kStubHead + capsule.size()); !put) return put;
-  Bytes head = head_of(kStubVersion, kStubHead, capsule.size(), stream_size);
-  put_be(head.data() + kRegionHead, blob.offset);
-  std::copy(blob.name.bytes.begin(), blob.name.bytes.end(), head.begin() + kRegionHead + 8);
+  Bytes head = make_head({static_cast<std::uint32_t>(capsule.size()), stream_size, blob});
   append(head, capsule);
   return write_at(fd_.get(), region_, head, path_);
 }

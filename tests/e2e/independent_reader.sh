@@ -10,6 +10,7 @@ as alice keygen --name alice --no-passphrase >/dev/null
 as bob keygen --name bob --passphrase-file words >/dev/null
 node bob
 befriend alice bob
+echo 'inline_max = 64K' >alice/config # her copy in Sent is a stub, its stream a blob
 head -c 300000 /dev/urandom >data.bin
 printf '\r' >>data.bin # half of what some parsers take for the line end before a boundary
 printf 'Grüße aus Köln\n\nBis bald!\n' >text

@@ -278,12 +278,32 @@ def read_region(data):
         raise malformed("cut off")
     version, capsule, stream = (int.from_bytes(data[at + a:at + b], "big")
                                 for a, b in ((0, 4), (4, 8), (8, 16)))
-    if version != 1:
+    if version not in (1, 2):
         raise Refused("unsupported", "another version")
     at += 16
+    blob = None
+    if version == 2:
+        blob = (data[at + 8:at + 28], int.from_bytes(data[at:at + 8], "big"), stream)
+        at += 28
+        if at > len(data) or not 1 <= stream <= MAX_LETTER or blob[1] > MAX_LETTER:
+            raise malformed("an impossible place of the stream")
+        stream = 0
     if not 1 <= capsule <= 192 * KIB or capsule + stream > len(data) - at:
         raise malformed("impossible sizes")
-    return data[at:at + capsule], data[at + capsule:at + capsule + stream]
+    return data[at:at + capsule], data[at + capsule:at + capsule + stream], blob
+
+
+def read_blob(blobs, name, offset, size):
+    """The stream of a stub. The whole of it is hashed, so the hash list beside it is only compared."""
+    data = (blobs / name.hex()).read_bytes()
+    if len(data) == size:
+        offset = 0
+    if offset > len(data) or len(data) - offset != size:
+        raise malformed("the blob has another length")
+    leaves = (blobs / f"{name.hex()}.leaves").read_bytes()
+    if leaves != b"".join(read_tree(data[offset:])["leaf"]):
+        raise forged("the hash list is another letter's")
+    return data[offset:]
 
 
 def open_capsule(sealed, secret):
@@ -343,9 +363,14 @@ def read_capsule(data, secret, card, stream_size):
     return capsule
 
 
-def read_sealed_file(data, secret, card):
-    sealed, stream = read_region(data)
-    capsule = read_capsule(sealed, secret, card, len(stream))
+def read_sealed_file(data, secret, card, blobs=None):
+    """`blobs` is the directory of large letters' streams."""
+    sealed, stream, blob = read_region(data)
+    capsule = read_capsule(sealed, secret, card, blob[2] if blob else len(stream))
+    if blob:
+        if blob[0] != capsule["id"]:
+            raise forged("it names the stream of another message")
+        stream = read_blob(blobs, *blob)
     if read_tree(stream)["root"] != capsule["root"]:
         raise forged("the stream has another root")
     return {**capsule, "message": read_letter(capsule["payload-key"], stream)["message"]}

@@ -188,7 +188,7 @@ def read_mail(home, folder, passphrase_file, save):
         box = box.get_folder(folder)
     for number, name in enumerate(sorted(box.keys())):
         data = box.get_bytes(name)
-        found = mail.read_sealed_file(data, key["secret"], card)
+        found = mail.read_sealed_file(data, key["secret"], card, home / "mail/.p2pmail/blobs")
         outer = email.message_from_bytes(data, policy=email.policy.default)
         assert outer["P2pmail-Id"] == found["id"].hex(), "the outer header names another message"
         assert outer.get_content_type() == "multipart/encrypted"

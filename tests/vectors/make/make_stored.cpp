@@ -323,8 +323,8 @@ void make_files(const Kit& kit, const World& world) {
             with("Subject: x\n", files.region(), ""));
   files.add("late", "malformed", "A region after 64 KiB.",
             with(std::string(65535, 'x') + "\n\n", files.region(), ""));
-  files.add("version-2", "unsupported", "A newer version.",
-            region_of(files.capsule(), files.stream(), 2));
+  files.add("version-3", "unsupported", "A newer version.",
+            region_of(files.capsule(), files.stream(), 3));
   files.add("no-capsule", "malformed", "A capsule of no bytes.", region_of({}, files.stream()));
   files.add("no-region", "malformed", "Somebody else's mail.",
             core::to_bytes(core::bytes_of("Subject: x\n\ny\n")));
