@@ -38,8 +38,6 @@ class PostOffice : public Mailbox {
     std::function<void(const NewMail&)> on_mail;
     /// Only entries with these ids are handed out (send's own); empty = all that are due.
     std::set<std::string> only;
-    /// A letter whose sealed stream is larger lies beside the Maildir (core/blobs.h).
-    std::uint64_t inline_max = std::uint64_t{32} << 20;
     Backoff backoff = Backoff::kGrows;  // of what fails
     /// fetch and serve: entries whose next attempt lies in the future are left alone unless the
     /// recipient calls us.
