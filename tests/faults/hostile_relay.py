@@ -129,7 +129,7 @@ def wrong_sizes(one):
                                          admission=let_in, inline=False, z=size))
         came = one.client.until(lambda got: got[0]["n"] == one.number)[-1]
         check(came and came[0]["v"] == "take", f"{came and came[0]} comes in place of take")
-        one.client.block(one.number, 0, stream)
+        one.client.block(one.number, 0, (stream + bytes(size))[:size])
         says(one.client, one.number, "forged")
     return 1
 
