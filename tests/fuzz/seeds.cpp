@@ -8,6 +8,7 @@
 #include "core/address.h"
 #include "core/capsule.h"
 #include "core/card.h"
+#include "core/segments.h"
 #include "core/ticket.h"
 #include "core/cbor.h"
 #include "core/endpoint.h"
@@ -239,6 +240,12 @@ void add_mail(Writer& out) {
   append(letter, bytes_of("Subject: hi\n\nhello\n"));
   append(letter, Bytes{0, 19, 1, 0x00, 0x01, 0x00});
   out.add("letter", "letter", letter);
+
+  Bytes body;
+  SegmentWriter writer;
+  const auto collect = [&body](ByteView bytes) { return append(body, bytes), Status{}; };
+  check(writer.write(Bytes(4000, 'a'), collect) && writer.finish(collect));
+  out.add("segments", "segments", body);
 }
 
 void add_messages(Writer& out) {
