@@ -1,5 +1,6 @@
 // Compressed letters: what was sealed in segments opens again, from any place; no sender gets more
-// memory or another reading out of a body that breaks the format.
+// memory or another reading out of a body that breaks the format. Long, because the hostile bodies
+// and the letters that hold them share one kit.
 #include "core/segments.h"
 
 #include <gtest/gtest.h>

@@ -16,6 +16,7 @@
 #include "core/queue.h"
 #include "core/receipt.h"
 #include "core/sealed_file.h"
+#include "core/segments.h"
 #include "core/text.h"
 #include "net/message.h"
 #include "tests/fuzz/fuzz.h"
@@ -245,6 +246,12 @@ void add_mail(Writer& out) {
   append(letter, bytes_of("Subject: hi\n\nhello\n"));
   append(letter, Bytes{0, 19, 1, 0x00, 0x01, 0x00});
   out.add("letter", "letter", letter);
+
+  Bytes body;
+  SegmentWriter writer;
+  const auto collect = [&body](ByteView bytes) { return append(body, bytes), Status{}; };
+  check(writer.write(Bytes(4000, 'a'), collect) && writer.finish(collect));
+  out.add("segments", "segments", body);
 }
 
 void add_messages(Writer& out) {

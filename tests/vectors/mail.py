@@ -10,6 +10,7 @@ from codec import (KIB, MAX_TIME, Fields, Refused, aead_open, agree, blake, box_
                    encode, forged, malformed, of_size, verifies)
 
 CHUNK, SEALED, BLOCK, GROUP = 65520, 65536, 1 << 20, 4096
+SEGMENT = 1 << 20
 MAX_LETTER = BLOCK * GROUP * GROUP
 ZERO_NONCE = bytes(12)
 MAGIC = b"p2pmail-sealed\x1a\n"
@@ -135,8 +136,8 @@ def read_letter(key, stream):
     out = {"id": preamble.bytes("i", 16), "content-type": preamble.text("m", 1024),
            "time": preamble.number("t", 0, MAX_TIME)}
     preamble.end()
-    if compression != 0:
-        raise Refused("unsupported", "compressed")
+    if compression > 1:
+        raise Refused("unsupported", "compressed in another way")
     last = chunk(count - 1)
     start, end = 2 + length, size - 8
     message = int.from_bytes(last[-8:], "big") if len(last) >= 8 else None
@@ -148,7 +149,44 @@ def read_letter(key, stream):
     if any(last[in_last:max(in_last, end - (count - 1) * CHUNK)]):
         raise malformed("padding that is not zero")
     plain = b"".join(map(chunk, range(count)))
-    return {**out, "message": plain[start:start + message]}
+    body = plain[start:start + message]
+    return {**out, "message": read_segments(body) if compression else body}
+
+
+def frames_of(stored, size):
+    import zstandard  # Debian: python3-zstandard
+    reader = zstandard.ZstdDecompressor().stream_reader(stored, read_across_frames=True)
+    try:
+        plain = reader.read(size + 1)
+    except zstandard.ZstdError as error:
+        raise malformed(f"a segment that is no frame: {error}")
+    if len(plain) != size:
+        raise malformed("a segment of another size")
+    return plain
+
+
+def read_segments(body):
+    if len(body) < 16:
+        raise malformed("no end of the segments")
+    size, count = (int.from_bytes(body[at:at + 8], "big") for at in (-16 + len(body), -8 + len(body)))
+    if not 0 < size <= MAX_LETTER or count != -(-size // SEGMENT) or 8 * count + 16 > len(body):
+        raise malformed("segments that do not fit the message")
+    table = len(body) - 16 - 8 * count
+    starts = [int.from_bytes(body[table + 8 * i:table + 8 * i + 8], "big") for i in range(count)]
+    out = []
+    for number, (start, end) in enumerate(zip(starts, starts[1:] + [table])):
+        plain = min(SEGMENT, size - number * SEGMENT)
+        stored = body[start + 4:end]
+        if (number == 0 and start != 0) or not start + 4 < end <= table or len(stored) > plain:
+            raise malformed("a table that cannot be")
+        if int.from_bytes(body[start:start + 4], "big") != len(stored):
+            raise malformed("a segment that is not as long as its table says")
+        if len(stored) * 64 < plain:
+            raise malformed("a segment that expands too much")
+        if len(stored) == plain and count == 1:
+            raise malformed("one segment, and not compressed")
+        out.append(stored if len(stored) == plain else frames_of(stored, plain))
+    return b"".join(out)
 
 
 def root_of(size, groups):
