@@ -63,7 +63,8 @@ void end_all(std::vector<Running>& running, std::vector<DialOutcome>& outcomes, 
   running.clear();
 }
 
-[[nodiscard]] bool wait_for(std::vector<Running>& running, Throttle& throttle, milliseconds timeout) {
+[[nodiscard]] bool wait_for(std::vector<Running>& running, Throttle& throttle,
+                            milliseconds timeout) {
   Poller poller;
   for (auto& one : running)
     if (one.conversation->throttled()) timeout = std::min(timeout, throttle.wait(Clock::now()));
