@@ -10,6 +10,7 @@
 #include "cmd/format.h"
 #include "cmd/names.h"
 #include "core/blob_upkeep.h"
+#include "core/partial.h"
 #include "core/post_office.h"
 #include "core/sealed_file.h"
 #include "core/text.h"
@@ -23,6 +24,7 @@ using Level = Finding::Level;
 namespace {
 
 constexpr std::uint64_t kStaleTmp = 36 * 3600;  // what Maildir readers take for abandoned
+constexpr std::uint64_t kStaleStream = 31 * 86400;  // later than the journal removes it
 constexpr std::uint64_t kOldQueue = 7 * 86400;
 
 std::uint64_t age_of(const fs::path& path, std::uint64_t now) {
@@ -34,7 +36,11 @@ std::uint64_t age_of(const fs::path& path, std::uint64_t now) {
 
 }  // namespace
 
-bool is_stale(const fs::path& path, std::uint64_t now) { return age_of(path, now) > kStaleTmp; }
+// The rest of a letter that comes may come for long (core/partial.h).
+bool is_stale(const fs::path& path, std::uint64_t now) {
+  const bool is_stream = path.extension() == core::kPartialSuffix;
+  return age_of(path, now) > (is_stream ? kStaleStream : kStaleTmp);
+}
 
 namespace {
 

@@ -63,7 +63,8 @@ void end_all(std::vector<Running>& running, std::vector<DialOutcome>& outcomes, 
   running.clear();
 }
 
-[[nodiscard]] bool wait_for(std::vector<Running>& running, Throttle& throttle, milliseconds timeout) {
+[[nodiscard]] bool wait_for(std::vector<Running>& running, Throttle& throttle,
+                            milliseconds timeout) {
   Poller poller;
   for (auto& one : running)
     if (one.conversation->throttled()) timeout = std::min(timeout, throttle.wait(Clock::now()));
@@ -90,7 +91,8 @@ std::vector<DialOutcome> dial(core::Mailbox& mailbox, const core::AgreeSecret& o
                                                               targets[next], options.connect)});
     if (end == End::kNo) {
       const bool idle = step_all(running, outcomes, on_event);
-      const bool waited = wait_for(running, throttle, idle && !running.empty() ? kRest : milliseconds(0));
+      const auto rest = idle && !running.empty() ? kRest : milliseconds(0);
+      const bool waited = wait_for(running, throttle, rest);
       if (waited) continue;
       end = End::kBroken;
     }

@@ -315,7 +315,8 @@ void Node::State::dial_due(const NodeHooks& hooks, Clock::time_point now) {
     }
     if (dialed.size() >= kMaxDialed) continue;  // it will be due again
     dialed.push_back(
-        std::make_unique<Conversation>(context, mailbox, own, throttle, std::move(target), kConnect));
+        std::make_unique<Conversation>(context, mailbox, own, throttle, std::move(target),
+                                       kConnect));
   }
 }
 

@@ -241,7 +241,8 @@ void Session::take_block(std::uint64_t number, Receiving& receiving, std::uint64
 // What it has in flight is let pass unread.
 void Session::let_pass(std::uint64_t number, Receiving& receiving) {
   if (receiving.inlined || (receiving.coming.blocks.empty() && !receiving.want)) return;
-  dropped_[number] = Dropped{receiving.size, std::move(receiving.coming), receiving.want.has_value()};
+  dropped_[number] =
+      Dropped{receiving.size, std::move(receiving.coming), receiving.want.has_value()};
   if (dropped_.size() > kMaxDropped) dropped_.erase(dropped_.begin());
   receiving.give_back();
 }

@@ -186,6 +186,7 @@ class Network {
     message.verb = static_cast<Verb>(in_.ConsumeIntegralInRange(0, 9));
     message.number = in_.ConsumeIntegralInRange<std::uint64_t>(0, 8);
     message.index = in_.ConsumeIntegralInRange<std::uint64_t>(0, 8);
+    message.offset = in_.ConsumeIntegralInRange<std::uint64_t>(0, 7) * kPiece;
     message.credit = in_.ConsumeIntegralInRange<std::uint64_t>(1, 8);
     message.kind = static_cast<Kind>(in_.ConsumeIntegralInRange(0, 8));
     message.body = core::Bytes(in_.ConsumeIntegralInRange<std::size_t>(0, 200), 3);

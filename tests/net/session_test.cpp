@@ -1,4 +1,5 @@
-// Two sessions against each other in memory: everything that honest sides do, and what breaks.
+// Two sessions against each other in memory: everything that honest sides do, and what breaks. Longer
+// than other files, because one fixture connects them in all tests.
 #include "net/session.h"
 
 #include <gtest/gtest.h>
