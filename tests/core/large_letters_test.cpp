@@ -125,6 +125,20 @@ TEST_F(LargeLettersTest, AFailureLeavesNothing) {
   EXPECT_TRUE(alice_.mail(".Sent").empty());
 }
 
+TEST_F(LargeLettersTest, MailToOneselfIsReadInBothFolders) {
+  for (const std::size_t size : {3 * kBlockSize, kBlockSize / 2}) {
+    Posting letter = posting(large_body(size));
+    letter.open = {alice_.store->identity()};
+    send(letter);
+    PostOffice::Options options;
+    options.clocks = [] { return now_at(kStart); };
+    options.inline_max = 64 * 1024;
+    ASSERT_TRUE(PostOffice(*alice_.store, options).deliver_to_self());
+    for (const char* folder : {"INBOX", ".Sent"})
+      EXPECT_TRUE(alice_.text_of_message(alice_.mail(folder).back()).ends_with(large_body(size)));
+  }
+}
+
 TEST_F(LargeLettersTest, DamageIsSaidAndTheFolderIsStillListed) {
   const Posted posted = send();
   const fs::path blob = blobs().path(posted.id);
