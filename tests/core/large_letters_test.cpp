@@ -126,12 +126,14 @@ TEST_F(LargeLettersTest, AFailureLeavesNothing) {
 }
 
 TEST_F(LargeLettersTest, MailToOneselfIsReadInBothFolders) {
+  std::uint64_t time = kStart;
   for (const std::size_t size : {3 * kBlockSize, kBlockSize / 2}) {
+    ++time;
     Posting letter = posting(large_body(size));
     letter.open = {alice_.store->identity()};
-    send(letter);
+    ASSERT_TRUE(post(*alice_.store, letter, now_at(time)));
     PostOffice::Options options;
-    options.clocks = [] { return now_at(kStart); };
+    options.clocks = [time] { return now_at(time); };
     options.inline_max = 64 * 1024;
     ASSERT_TRUE(PostOffice(*alice_.store, options).deliver_to_self());
     for (const char* folder : {"INBOX", ".Sent"})
