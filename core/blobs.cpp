@@ -61,6 +61,12 @@ Status Blobs::adopt(const fs::path& partial, const MessageId& name,
   const fs::path target = path(name);
   if (!is_regular(partial) && is_regular(target) && is_regular(leaves_path(name)))
     return sync_directory(directory_);
+  // Less than a block lies in front of the stream.
+  struct stat facts {};
+  if (lstat(partial.c_str(), &facts) != 0) return errno_error(errno, partial, "cannot look at it");
+  const std::uint64_t blocks = block_count(static_cast<std::uint64_t>(facts.st_size));
+  if (leaves.empty() || (leaves.size() != blocks && leaves.size() + 1 != blocks))
+    return Error{Code::kBug, partial.string() + ": its hash list is that of another stream"};
   if (const auto kept = replace_file(leaves_path(name), joined(leaves)); !kept) return kept;
   if (rename(partial.c_str(), target.c_str()) != 0)
     return errno_error(errno, target, "cannot rename to it");

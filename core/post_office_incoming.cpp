@@ -176,6 +176,21 @@ Status PostOffice::IncomingFile::copy_stream() {
   return {};
 }
 
+/// A conversation has them; a letter of one block, and one that came from our own queue, has none yet.
+Result<std::vector<Digest>> PostOffice::IncomingFile::all_leaves() {
+  auto leaves = arrival_->transfer.verifier().known_leaves();
+  if (leaves.size() == arrival_->transfer.blocks()) return leaves;
+  TreeHasher hasher;
+  Bytes block;
+  for (std::uint64_t index = 0; index < arrival_->transfer.blocks(); ++index) {
+    block.resize(static_cast<std::size_t>(block_size(opened_.body.size, index)));
+    if (const auto got = arrival_->partial->read(index, block); !got) return got.error();
+    hasher.update(block);
+  }
+  if (hasher.finish() == opened_.body.root) return hasher.leaves();
+  return Error{Code::kForged, "the stored letter is another one"};
+}
+
 // The stream is durable under its name before the stub, which names it, can be mail.
 Status PostOffice::IncomingFile::finish_stub(const Bytes& capsule) {
   Partial& partial = *arrival_->partial;
@@ -187,9 +202,10 @@ Status PostOffice::IncomingFile::finish_stub(const Bytes& capsule) {
   if (const auto done = writer_->finish_stub(capsule, opened_.body.size, blob); !done) return done;
   if (const auto synced = writer_->sync(); !synced) return synced;
   const Blobs blobs(office_.store_.maildir().root());
-  const auto leaves = arrival_->transfer.verifier().known_leaves();
+  const auto leaves = all_leaves();
+  if (!leaves) return leaves.error();
   if (!partial.is_there()) return Error{Code::kIo, "not stored: its file was removed"};
-  if (const auto done = blobs.adopt(partial.path(), blob.name, leaves); !done) return done;
+  if (const auto done = blobs.adopt(partial.path(), blob.name, *leaves); !done) return done;
   partial.given_away();
   return {};
 }

@@ -172,6 +172,7 @@ class PostOffice::IncomingFile : public IncomingLetter {
   [[nodiscard]] Status assemble();
   [[nodiscard]] Status copy_stream();
   [[nodiscard]] Status finish_stub(const Bytes& capsule);
+  [[nodiscard]] Result<std::vector<Digest>> all_leaves();
   [[nodiscard]] bool is_large() const { return opened_.body.size > office_.options_.inline_max; }
   void judge(const HeaderFields& fields, bool known);
   void fill_capsule();

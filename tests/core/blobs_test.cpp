@@ -86,6 +86,14 @@ TEST_F(BlobsTest, AdoptsAgainWhatWasAdoptedBefore) {
   EXPECT_FALSE(fs::exists(blobs_.path(other)));
 }
 
+TEST_F(BlobsTest, AHashListOfAnotherLengthIsRefused) {
+  EXPECT_FALSE(blobs_.adopt(partial(0), ref_.name, {}));
+  leaves_.pop_back();
+  leaves_.pop_back();
+  EXPECT_FALSE(blobs_.adopt(partial(0), ref_.name, leaves_));
+  EXPECT_FALSE(fs::exists(blobs_.path(ref_.name)));
+}
+
 TEST_F(BlobsTest, TheCopyFromOurselvesServesTheStubOfWhatWeSent) {
   adopt();
   adopt(0);

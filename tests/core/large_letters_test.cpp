@@ -125,6 +125,22 @@ TEST_F(LargeLettersTest, AFailureLeavesNothing) {
   EXPECT_TRUE(alice_.mail(".Sent").empty());
 }
 
+TEST_F(LargeLettersTest, MailToOneselfIsReadInBothFolders) {
+  std::uint64_t time = kStart;
+  for (const std::size_t size : {3 * kBlockSize, kBlockSize / 2}) {
+    ++time;
+    Posting letter = posting(large_body(size));
+    letter.open = {alice_.store->identity()};
+    ASSERT_TRUE(post(*alice_.store, letter, now_at(time)));
+    PostOffice::Options options;
+    options.clocks = [time] { return now_at(time); };
+    options.inline_max = 64 * 1024;
+    ASSERT_TRUE(PostOffice(*alice_.store, options).deliver_to_self());
+    for (const char* folder : {"INBOX", ".Sent"})
+      EXPECT_TRUE(alice_.text_of_message(alice_.mail(folder).back()).ends_with(large_body(size)));
+  }
+}
+
 TEST_F(LargeLettersTest, DamageIsSaidAndTheFolderIsStillListed) {
   const Posted posted = send();
   const fs::path blob = blobs().path(posted.id);
