@@ -82,7 +82,8 @@ std::string temporary_name() {
 }
 
 Status write_temporary(const core::Message& message, int number, int directory,
-                       const std::string& shown, NamesIn& made) {
+                       const std::string& shown, NamesIn& made,
+                       const std::function<Status(std::size_t)>& wrote) {
   const std::string name = temporary_name();
   const core::Fd file(
       openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -93,7 +94,7 @@ Status write_temporary(const core::Message& message, int number, int directory,
     auto put = core::write_at(file.get(), offset, bytes, shown);
     offset += bytes.size();
     start_writeback(file.get(), started, offset);
-    return put;
+    return put && wrote ? wrote(bytes.size()) : put;
   });
   if (!written) return written;
   return core::sync_fd(file.get(), shown);
@@ -124,7 +125,8 @@ Status name_it(int directory, const std::string& temporary, const std::string& w
 
 Result<std::vector<std::string>> save_parts(const core::Message& message,
                                             const std::vector<core::PartInfo>& parts,
-                                            const std::string& directory) {
+                                            const std::string& directory,
+                                            const std::function<Status(std::size_t)>& wrote) {
   if (auto made = core::make_directories(directory); !made) return made.error();
   auto opened = core::open_file(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (!opened) return opened.error();
@@ -133,7 +135,7 @@ Result<std::vector<std::string>> save_parts(const core::Message& message,
   NamesIn temporary(fd), named(fd);
   for (const auto& part : parts) {
     const std::string shown = directory + "/" + core::safe_file_name(part.file_name);
-    auto written = write_temporary(message, part.number, fd, shown, temporary);
+    auto written = write_temporary(message, part.number, fd, shown, temporary, wrote);
     if (!written) return written.error();
   }
   for (std::size_t i = 0; i < parts.size(); ++i) {

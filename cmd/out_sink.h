@@ -15,6 +15,7 @@ class OutSink {
  public:
   explicit OutSink(Env& env) : env_(env) {}
   core::Status operator()(core::ByteView bytes) {
+    if (env_.stopped()) return core::Error{core::Code::kTimeout, "interrupted", ""};
     if (!env_.out_is_terminal) return env_.write(bytes);
     held_ += core::text_of(bytes);
     const auto end = held_.rfind('\n');

@@ -10,6 +10,7 @@
 #include "cmd/format.h"
 #include "cmd/messages.h"
 #include "cmd/out_sink.h"
+#include "cmd/progress.h"
 #include "cmd/terminal.h"
 #include "core/text.h"
 
@@ -63,13 +64,22 @@ Status write_part(Env& env, const core::Message& message, int number) {
 }
 
 // JSON: {"file"} per attachment, the name inside the directory
-Status save(Env& env, const core::Message& message, const std::string& directory) {
+Status save(Env& env, const core::Message& message, const std::string& id,
+            const std::string& directory) {
   std::vector<core::PartInfo> attachments;
+  std::uint64_t total = 0;
   for (const auto& part : message.parts()) {
-    if (part.is_attachment) attachments.push_back(part);
+    if (!part.is_attachment) continue;
+    attachments.push_back(part);
+    total += part.encoded_size;
   }
   if (attachments.empty()) return Error{Code::kNotFound, "the message has no attachments", ""};
-  auto names = save_parts(message, attachments, directory);
+  Progress progress(env);
+  auto names = save_parts(message, attachments, directory, [&](std::size_t bytes) -> Status {
+    if (env.stopped()) return Error{Code::kTimeout, "interrupted; nothing was saved", ""};
+    progress.add(Doing::kSaving, id, bytes, total);
+    return {};
+  });
   if (!names) return names.error();
   for (const auto& name : *names) {
     env.print(env.json ? json_line("saved", {{"file", core::clean_line(name)}})
@@ -221,7 +231,8 @@ Status run_show(Env& env, const Options& options) {
   auto message = parse_message(**opened, listed->file.path);
   if (!message) return message.error();
   if (options.part > 0) return write_part(env, *message, options.part);
-  if (!options.save.empty()) return save(env, *message, options.save);
+  const std::string id = core::to_hex((*opened)->stored.capsule().id);
+  if (!options.save.empty()) return save(env, *message, id, options.save);
   return show(env, *listed, **opened, *message);
 }
 
