@@ -1,6 +1,7 @@
 #include "core/cbor.h"
 
-#include <set>
+#include <utility>
+#include <vector>
 
 #include "core/crypto.h"
 #include "core/text.h"
@@ -10,7 +11,7 @@ namespace {
 
 /// Walks the heads one after the other (RFC 8949, section 3) in search of an indefinite length.
 /// nlohmann's reader recurses for every chunk of an indefinite-length string and calls no handler
-/// meanwhile: 128 KiB of 0x5f would run through the stack before the gate below could say no.
+/// meanwhile: 128 KiB of 0x5f would run through the stack before the builder below could say no.
 bool has_indefinite_length(ByteView bytes) {
   while (!bytes.empty()) {
     const unsigned major = bytes[0] >> 5;
@@ -29,47 +30,68 @@ bool has_indefinite_length(ByteView bytes) {
   return false;
 }
 
-/// Builds nothing: only bounds depth and refuses what the subset does not have, before the DOM
-/// parser (which recurses) sees the bytes.
-class Gate : public nlohmann::json_sax<Value> {
+void wipe_binaries(Value& value) {
+  if (value.is_binary()) return wipe(value.get_binary());
+  if (!value.is_structured()) return;
+  for (Value& inside : value) wipe_binaries(inside);
+}
+
+/// Builds the value, and refuses what the subset does not have as soon as it comes: the depth is bounded
+/// before anything recurses.
+class Builder : public nlohmann::json_sax<Value> {
  public:
+  Builder() = default;
+  ~Builder() override { wipe_binaries(root_); }  // key files come through here too
+  Builder(const Builder&) = delete;
+  Builder& operator=(const Builder&) = delete;
+
   bool null() override { return refuse("null"); }
-  bool boolean(bool) override { return true; }
+  bool boolean(bool value) override { return put(value); }
   bool number_integer(number_integer_t) override { return refuse("a negative number"); }
-  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_unsigned(number_unsigned_t value) override { return put(value); }
   bool number_float(number_float_t, const string_t&) override { return refuse("a float"); }
-  bool string(string_t& text) override { return is_utf8(text) || refuse("text that is not UTF-8"); }
-  bool binary(binary_t& bytes) override {
-    wipe(bytes);  // key files come through here too
-    return true;
+  bool string(string_t& text) override {
+    return is_utf8(text) ? put(std::move(text)) : refuse("text that is not UTF-8");
   }
-  bool start_object(std::size_t size) override { return enter(size, true); }
+  bool binary(binary_t& bytes) override { return put(Value(std::move(bytes))); }
+  bool start_object(std::size_t size) override { return enter(size, Value::object()); }
   bool end_object() override { return leave(); }
-  bool start_array(std::size_t size) override { return enter(size, false); }
+  bool start_array(std::size_t size) override { return enter(size, Value::array()); }
   bool end_array() override { return leave(); }
   bool key(string_t& name) override {
     if (!is_utf8(name)) return refuse("a key that is not UTF-8");
-    return keys_.back().insert(name).second || refuse("a key twice");
+    if (open_.back()->contains(name)) return refuse("a key twice");
+    member_ = &(*open_.back())[std::move(name)];
+    return true;
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
     return refuse("not CBOR, or bytes after its end");
   }
 
   [[nodiscard]] const std::string& why() const { return why_; }
+  [[nodiscard]] Value& value() { return root_; }
 
  private:
-  bool enter(std::size_t size, bool map) {
+  /// The place of what comes next. Only the innermost container grows, so that those around it stay
+  /// where they are.
+  Value& place(Value value) {
+    if (open_.empty()) return root_ = std::move(value);
+    if (open_.back()->is_object()) return *member_ = std::move(value);
+    open_.back()->push_back(std::move(value));
+    return open_.back()->back();
+  }
+  bool put(Value value) {
+    place(std::move(value));
+    return true;
+  }
+  bool enter(std::size_t size, Value empty) {
     if (size == static_cast<std::size_t>(-1)) return refuse("an indefinite length");
-    if (depth_ >= kMaxCborDepth) return refuse("nested too deeply");
-    ++depth_;
-    if (map) keys_.emplace_back();
-    maps_.push_back(map);
+    if (open_.size() >= static_cast<std::size_t>(kMaxCborDepth)) return refuse("nested too deeply");
+    open_.push_back(&place(std::move(empty)));
     return true;
   }
   bool leave() {
-    --depth_;
-    if (maps_.back()) keys_.pop_back();
-    maps_.pop_back();
+    open_.pop_back();
     return true;
   }
   bool refuse(const char* why) {
@@ -77,9 +99,9 @@ class Gate : public nlohmann::json_sax<Value> {
     return false;
   }
 
-  int depth_ = 0;
-  std::vector<std::set<std::string>> keys_;
-  std::vector<bool> maps_;
+  Value root_;
+  std::vector<Value*> open_;  // containers that have not ended, outermost first
+  Value* member_ = nullptr;   // of the innermost map
   std::string why_;
 };
 
@@ -95,16 +117,16 @@ Result<Value> decode_cbor(ByteView bytes, std::string_view what, std::size_t max
   if (bytes.size() > max_size) return refuse("too large");
   if (has_indefinite_length(bytes)) return refuse("an indefinite length");
   try {
-    Gate gate;
-    if (!Value::sax_parse(bytes.begin(), bytes.end(), &gate, Value::input_format_t::cbor, true))
-      return refuse(gate.why().empty() ? "not CBOR" : gate.why());
-    Value value = Value::from_cbor(bytes.begin(), bytes.end(), true, false);
-    if (value.is_discarded()) return refuse("not CBOR");
-    Bytes again = encode_cbor(value);
+    Builder builder;
+    // Pointers: with them the library copies strings of bytes at once.
+    const std::uint8_t* end = bytes.data() + bytes.size();
+    if (!Value::sax_parse(bytes.data(), end, &builder, Value::input_format_t::cbor, true))
+      return refuse(builder.why().empty() ? "not CBOR" : builder.why());
+    Bytes again = encode_cbor(builder.value());
     const bool same = std::ranges::equal(again, bytes);
     wipe(again);
     if (!same) return refuse("not in canonical form");
-    return value;
+    return std::move(builder.value());
   } catch (const nlohmann::json::exception&) {
     return refuse("not CBOR");
   }

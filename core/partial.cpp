@@ -48,9 +48,14 @@ Status Partial::write(std::uint64_t index, ByteView block) {
   (void)sync_file_range(fd_.get(), static_cast<off_t>(at), static_cast<off_t>(block.size()),
                         SYNC_FILE_RANGE_WRITE);
   if (index < kBehind) return {};
-  (void)sync_file_range(fd_.get(), static_cast<off_t>((index - kBehind) * kBlockSize), kBlockSize,
-                        SYNC_FILE_RANGE_WAIT_BEFORE);
-  return {};
+  const auto behind = static_cast<off_t>((index - kBehind) * kBlockSize);
+  if (sync_file_range(fd_.get(), behind, kBlockSize, SYNC_FILE_RANGE_WAIT_BEFORE) == 0) return {};
+  // A file system that cannot wait says so; whatever else it tells of is told once, and a later fsync
+  // would find nothing.
+  if (errno == EINVAL || errno == ENOSYS || errno == ESPIPE || errno == EINTR) return {};
+  const int why = errno;
+  after_ = After::kRemoved;
+  return errno_error(why, path_, "cannot write");
 }
 
 Status Partial::read(std::uint64_t index, ByteSpan out) const {

@@ -81,8 +81,11 @@ Result<std::shared_ptr<PostOffice::Arrival>> PostOffice::arrival_of(const Envelo
   std::erase_if(arrivals_, [](const auto& one) { return one.second.expired(); });
   const bool is_single = block_count(body.size) == 1;
   if (const auto found = arrivals_.find({body.sender, body.root});
-      !is_single && found != arrivals_.end())
-    return found->second.lock();
+      !is_single && found != arrivals_.end()) {
+    auto arrival = found->second.lock();
+    if (arrival->transfer.size() == body.size) return arrival;
+    return Error{Code::kForged, "one letter of two sizes"};
+  }
   std::optional<Partial> partial;
   std::uint64_t there = 0;
   if (!is_single) {

@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <limits>
+#include <map>
+#include <mutex>
 
 #include "core/crypto.h"
 #include "core/region_head.h"
@@ -47,6 +49,35 @@ bool is_usable(const Mailbox5322& mailbox) {
          !has_controls(mailbox.address);
 }
 
+/// The lines that were made last: mail of one conversation has the same few again and again, and
+/// GMime looks at each address as if it were new (IDNA among others).
+class KnownLines {
+ public:
+  std::string line(std::string_view name, const std::vector<Mailbox5322>& list) {
+    std::string key(name);
+    for (const Mailbox5322& mailbox : list)
+      for (const std::string* text : {&mailbox.name, &mailbox.address})
+        key += ' ' + std::to_string(text->size()) + ':' + *text;
+    if (key.size() > kLongest) return address_header_line(name, list);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto known = lines_.find(key);
+    if (known != lines_.end()) return known->second;
+    if (lines_.size() >= kMost) lines_.clear();
+    return lines_[std::move(key)] = address_header_line(name, list);
+  }
+
+ private:
+  static constexpr std::size_t kLongest = 1024;  // bytes
+  static constexpr std::size_t kMost = 64;
+  std::mutex mutex_;
+  std::map<std::string, std::string> lines_;
+};
+
+std::string known_address_line(std::string_view name, const std::vector<Mailbox5322>& list) {
+  static KnownLines known;
+  return known.line(name, list);
+}
+
 std::string address_field(std::string_view name, const std::vector<Mailbox5322>& list,
                           HeaderPolicy policy) {
   std::vector<Mailbox5322> shown;
@@ -56,10 +87,10 @@ std::string address_field(std::string_view name, const std::vector<Mailbox5322>&
     const bool named = policy < HeaderPolicy::kShy;
     shown.push_back({named ? cut(mailbox.name, kMaxName) : "", mailbox.address});
   }
-  std::string line = shown.empty() ? "" : address_header_line(name, shown);
+  std::string line = shown.empty() ? "" : known_address_line(name, shown);
   while (line.size() > kMaxListLine) {
     shown.resize(shown.size() / 2);
-    line = shown.empty() ? "" : address_header_line(name, shown);
+    line = shown.empty() ? "" : known_address_line(name, shown);
   }
   return line;
 }

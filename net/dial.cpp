@@ -1,6 +1,7 @@
 #include "net/dial.h"
 
 #include <algorithm>
+#include <algorithm>
 #include <memory>
 
 #include "net/conversation.h"
@@ -45,6 +46,8 @@ bool step_all(std::vector<Running>& running, std::vector<DialOutcome>& outcomes,
     if (conversation->finished()) outcomes[index] = conversation->outcome();
   }
   std::erase_if(running, [](const Running& one) { return one.conversation->finished(); });
+  // The next round begins with another one: whoever is first has what a limit lets through.
+  if (!running.empty()) std::rotate(running.begin(), running.begin() + 1, running.end());
   return idle;
 }
 

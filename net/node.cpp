@@ -89,6 +89,7 @@ struct Node::State {
   void mark_closed();
   void end_closed();
   void push_output();
+  void push(const core::Bytes& id, Inbound& one);
   void tick(Clock::time_point now);
   void report(const NodeHooks& hooks);
   void step_dialed(const NodeHooks& hooks, Clock::time_point now);
@@ -105,6 +106,8 @@ struct Node::State {
   std::map<core::Bytes, std::unique_ptr<Inbound>> inbound;  // by routing id
   std::vector<std::unique_ptr<Conversation>> dialed;
   Throttle throttle;
+  core::Bytes first_pushed;  // routing id
+  bool dialed_first = false;
   bool input_left = false;
   int long_input = 0;
   bool due = true;
@@ -239,18 +242,24 @@ void Node::State::end_closed() {
     if (one->gone) one->session.lost(Error{Code::kUnavailable, "connection lost"});
 }
 
+// Each round begins with another one: whoever is first has what a limit lets through.
 void Node::State::push_output() {
-  for (auto& [id, one] : inbound) {
-    const auto& address = one->address;
-    const auto status = one->pump.run(
-        one->session, throttle,
-        [&, &to = id](Frames& frames) { return send(to, address, frames); },
-        [&] {
-          if (!front->may_send(address)) return Pump::Room::kNone;
-          return front->takes_bulk(address) ? Pump::Room::kAll : Pump::Room::kSmall;
-        });
-    if (!status) one->session.lost(status.error());
+  auto at = inbound.upper_bound(first_pushed);
+  for (std::size_t i = 0; i < inbound.size(); ++i, ++at) {
+    if (at == inbound.end()) at = inbound.begin();
+    if (i == 0) first_pushed = at->first;
+    push(at->first, *at->second);
   }
+}
+
+void Node::State::push(const core::Bytes& id, Inbound& one) {
+  const auto status = one.pump.run(
+      one.session, throttle, [&](Frames& frames) { return send(id, one.address, frames); },
+      [&] {
+        if (!front->may_send(one.address)) return Pump::Room::kNone;
+        return front->takes_bulk(one.address) ? Pump::Room::kAll : Pump::Room::kSmall;
+      });
+  if (!status) one.session.lost(status.error());
 }
 
 void Node::State::tick(Clock::time_point now) {
@@ -282,6 +291,7 @@ void Node::State::step_dialed(const NodeHooks& hooks, Clock::time_point now) {
     if (one->finished() && hooks.dialed) hooks.dialed(one->target(), one->outcome());
   }
   std::erase_if(dialed, [](const auto& one) { return one->finished(); });
+  if (!dialed.empty()) std::rotate(dialed.begin(), dialed.begin() + 1, dialed.end());
 }
 
 // True when there is a conversation with this identity; it looks into the queue again.
@@ -325,9 +335,11 @@ void Node::State::round(const NodeHooks& hooks) {
   read_input(now);
   dial_due(hooks, now);
   tick(now);
+  dialed_first = !dialed_first;
+  if (dialed_first) step_dialed(hooks, now);
   push_output();
   report(hooks);
-  step_dialed(hooks, now);
+  if (!dialed_first) step_dialed(hooks, now);
   std::erase_if(inbound, [this, now](const auto& entry) {
     const bool over = entry.second->pump.finished(entry.second->session, now);
     if (over) front->finish(entry.second->address);

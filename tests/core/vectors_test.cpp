@@ -304,7 +304,7 @@ TEST(Vectors, Envelope) {
 }
 
 TEST(Vectors, Receipt) {
-  each_case("receipt", 9, [](const Case& one) {
+  each_case("receipt", 12, [](const Case& one) {
     const auto receipt = decode_receipt(one.bytes("bytes"));
     if (!as_expected(one, receipt)) return;
     EXPECT_EQ(receipt->sender, one.fixed<IdentityKey>("sender"));

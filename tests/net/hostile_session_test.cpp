@@ -235,10 +235,10 @@ TEST_F(Hostile, ANamelessCallerGetsNothing) {
 
 TEST_F(Hostile, ManyInlineLettersAreCommittedWithoutFlush) {
   hello();
-  for (std::uint64_t i = 0; i < 64; ++i)
+  for (std::uint64_t i = 0; i < kMaxReady; ++i)
     say(offer_of(*alice.queue(bob.identity, some_bytes(10 + i)), i + 1));
   EXPECT_FALSE(session.done());
-  EXPECT_EQ(bob.stored.size(), 64u);
+  EXPECT_EQ(bob.stored.size(), kMaxReady);
   EXPECT_EQ(bob.incoming_alive, 0u);
 }
 

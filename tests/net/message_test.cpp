@@ -6,6 +6,7 @@
 #include "core/card.h"
 #include "core/cbor.h"
 #include "core/envelope.h"
+#include "core/receipt.h"
 #include "core/tree.h"
 
 namespace p2pmail::net {
@@ -171,7 +172,8 @@ TEST(Message, BoundsOfBodies) {
   EXPECT_TRUE(refused(indexed(Verb::kHashes, 0, 4097 * 32)));
   EXPECT_TRUE(refused(message(Verb::kTake, 1, 1)));
   EXPECT_TRUE(refused(message(Verb::kBye, 0, 1)));
-  EXPECT_TRUE(refused(message(Verb::kStored, 1, 0)));
+  EXPECT_FALSE(refused(message(Verb::kStored, 1, 0)));  // the last receipt covers it
+  EXPECT_TRUE(refused(message(Verb::kStored, 1, core::kMaxReceipt + 1)));
   auto big = hello();
   big.body.resize(core::kMaxCardSize + 1);
   EXPECT_TRUE(refused(big));

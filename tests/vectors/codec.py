@@ -180,13 +180,13 @@ def encode(value):
 class Fields:
     """The fields of a map; `end` refuses what was not asked for."""
 
-    def __init__(self, value, version=None):
+    def __init__(self, value, version=None, newest=1):
         if not isinstance(value, dict):
             raise malformed("not a map")
         self.left = dict(value)
         if version is not None:
-            number = self.number(version)
-            if number > 1:
+            self.version = number = self.number(version)
+            if number > newest:
                 raise Refused("unsupported", "a newer version")
             if number == 0:
                 raise malformed("no version")

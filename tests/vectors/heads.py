@@ -54,7 +54,7 @@ def read_message(head, body):
         out["index"] = fields.number("b", 0, LAST)
         out["credit"] = fields.number("c", 1, MAX_CREDIT)
     elif verb == "stored":
-        low, high = 1, KIB
+        low, high = 0, 9 * KIB
     elif verb == "ask":
         low, high = 1, KIB
     elif verb == "told":

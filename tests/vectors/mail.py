@@ -286,8 +286,12 @@ def read_envelope(data, recipient, secrets):
 
 
 def read_receipt(data):
-    body, signature = signed_parts(data, KIB)
-    fields = Fields(decode(body, KIB), "v")
+    body, signature = signed_parts(data, 9 * KIB)
+    fields = Fields(decode(body, 9 * KIB), "v", newest=2)
+    if fields.version == 2:
+        others = fields.bytes("l", 64, 127 * 64)
+        if len(others) % 64 != 0:
+            raise malformed("other letters of an impossible size")
     out = {"device": fields.bytes("d", 32), "envelope": fields.bytes("e", 32),
            "sender": fields.bytes("f", 32), "outcome": fields.number("o", 0, 0),
            "root": fields.bytes("r", 32), "time": fields.number("t", 0, MAX_TIME),

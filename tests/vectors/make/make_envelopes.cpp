@@ -115,7 +115,7 @@ void opened_case(const Kit& kit, const std::string& name, std::string_view comme
                  const core::SigningSecret& sender, const std::vector<Bytes>& secrets,
                  bool buried = false) {
   Case out = kit.add("envelope", name, "ok", comment);
-  const auto ephemeral = core::make_agree_pair();
+  const core::Ephemeral ephemeral = core::make_agree_pair();
   const Bytes bytes = *core::seal_envelope(body, prekeys, ephemeral, sender);
   const auto map = core::decode_cbor(bytes, "envelope", core::kMaxEnvelope);
   const auto& header = map->at("h").get_binary();
@@ -259,7 +259,7 @@ void refuse_bodies(const Refusals& refuse, const World& world) {
 void change_bytes(const Kit& kit, const World& world) {
   // The case that the program sealed, again, to know where its parts are.
   reseed("envelope/first-device");
-  const auto ephemeral = core::make_agree_pair();
+  const core::Ephemeral ephemeral = core::make_agree_pair();
   const Bytes bytes =
       *core::seal_envelope(body_from(world.alice, world.bob), core::prekeys_of(world.bob.card),
                            ephemeral, world.alice.devices[0].signing);
@@ -281,8 +281,8 @@ void change_bytes(const Kit& kit, const World& world) {
   const auto& prekey = world.bob.devices[0].prekeys[0];
   const auto& salt = fields->at("n").get_binary();
   core::keyed_hash(both.span(), Context{"p2pmail/stanza"},
-                   core::agree(prekey.secret, ephemeral.public_key)->view(),
-                   {ephemeral.public_key, prekey.key, Bytes(salt.begin(), salt.end())});
+                   core::agree(prekey.secret, ephemeral.public_key())->view(),
+                   {ephemeral.public_key(), prekey.key, Bytes(salt.begin(), salt.end())});
   const std::size_t stanzas = field("s");
   const std::size_t ours = place_of(both.view().first(16), bytes);
   const std::size_t other = stanzas + (ours == stanzas ? 64 : 0);
@@ -364,7 +364,25 @@ void make_receipts(const Kit& kit) {
            signed_structure(core::encode_cbor(body), Context{"p2pmail/envelope"}, device.secret));
   kit.add("receipt", "not-canonical", "malformed", "The version is written too long.")
       .hex("bytes", signed_structure(longer_version(body), kReceipt, device.secret));
-  edited("version-2", "unsupported", "A newer version.", [](Value& map) { map["v"] = 2u; });
+  edited("version-3", "unsupported", "A newer version.", [](Value& map) { map["v"] = 3u; });
+  receipt.others = {{filled<core::Root>(0x78), filled<core::Digest>(0x34)},
+                    {filled<core::Root>(0x79), filled<core::Digest>(0x35)}};
+  kit.add("receipt", "many", "ok", "Three letters were stored.")
+      .hex("bytes", core::sign_receipt(receipt, device.secret))
+      .hex("signing-secret", device.secret.view())
+      .hex("sender", receipt.sender)
+      .hex("recipient", receipt.recipient)
+      .hex("device", receipt.device)
+      .hex("root", receipt.root)
+      .hex("envelope", receipt.envelope)
+      .number("outcome", 0)
+      .number("time", receipt.time);
+  edited("many-none", "malformed", "For many letters, but without others.",
+         [](Value& map) { map["v"] = 2u; });
+  edited("many-cut", "malformed", "Half of another letter.", [](Value& map) {
+    map["v"] = 2u;
+    map["l"] = core::binary(Bytes(96));
+  });
   edited("outcome-1", "malformed", "An outcome that does not exist.",
          [](Value& map) { map["o"] = 1u; });
   edited("unknown-field", "malformed", "An unknown field.", [](Value& map) { map["z"] = 1u; });

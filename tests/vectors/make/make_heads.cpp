@@ -90,6 +90,8 @@ void make_good(const Kit& kit) {
        [](Case& out) { out.number("index", 16777215).number("credit", 65536); });
   good(kit, "stored", "stored", message(Verb::kStored, 2, Bytes(1024, 0xcc)), "With a receipt.",
        nothing);
+  good(kit, "stored-none", "stored", message(Verb::kStored, 3), "The last receipt covers it too.",
+       nothing);
   Message error = message(Verb::kError, 0);
   error.kind = Kind::kLater;
   error.text = "nicht jetzt, später";
@@ -173,9 +175,8 @@ void make_bad(const Kit& kit) {
       set("o", 1048576u));
   bad("block-index", "A block that no letter has.", message(Verb::kBlock, 1, Bytes(1)),
       set("b", 16777216u));
-  bad("stored-large", "A receipt above 1,024 bytes.", message(Verb::kStored, 1, Bytes(1025)),
+  bad("stored-large", "A receipt above 9,216 bytes.", message(Verb::kStored, 1, Bytes(9217)),
       nothing);
-  bad("stored-none", "No receipt.", message(Verb::kStored, 1), nothing);
   Message error = message(Verb::kError, 1);
   error.kind = Kind::kRefused;
   bad("error-kind", "An unknown kind.", error, set("k", "whatever"));
