@@ -82,7 +82,7 @@ void note_outcome(Env& env, const Names& names, const net::Target& target,
 Status interrupted(std::uint64_t kept) {
   if (kept == 0) return Error{Code::kTimeout, "interrupted", ""};
   return Error{Code::kTimeout,
-               fmt::format("interrupted; {} of a letter are kept, fetch goes on from there",
+               fmt::format("interrupted; {} had come: fetch goes on from there, unless a stranger sent it",
                            human_size(kept)),
                ""};
 }

@@ -39,9 +39,10 @@ std::string id_of(const core::StoredMessage& stored) {
 }
 
 /// What stands in a large letter for a part that stays where it is.
-core::Shortening shortening_of(Env& env, const core::StoredMessage& stored) {
+core::Shortening shortening_of(Env& env, const core::StoredMessage& stored, std::uint64_t size) {
   core::Shortening shortening;
-  if (!stored.is_large()) return shortening;
+  // A letter that was small when it was compressed may be large now.
+  if (!stored.is_large() && size <= env.settings.inline_max) return shortening;
   shortening.max_part = env.settings.inline_max;
   shortening.note = [id = id_of(stored)](const core::PartInfo& part) {
     const std::string name =
@@ -86,7 +87,7 @@ Status write_message(Env& env, const OpenedMessage& opened, const std::filesyste
   const core::Message& message = *parsed;
   OutSink out(env);
   auto written = message.write_textual([&out](core::ByteView bytes) { return out(bytes); },
-                                       shortening_of(env, opened.stored));
+                                       shortening_of(env, opened.stored, opened.source.size));
   if (written) written = out.finish();
   if (!written) return written;
   const Standing standing = standing_of(*names, opened.stored.capsule(), message.header());

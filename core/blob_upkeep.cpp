@@ -279,7 +279,8 @@ Status tend_blobs(const Maildir& maildir, const Now& now) {
   if (!still) return still.error();
   const std::set<MessageId> both(over->begin(), over->end());
   for (const MessageId& name : *still) {
-    if (!both.contains(name)) continue;
+    // Without its mark it has come anew in the meantime.
+    if (!both.contains(name) || access(mark_path(blobs, name).c_str(), F_OK) != 0) continue;
     blobs.remove(name);
     (void)unlink(mark_path(blobs, name).c_str());
   }

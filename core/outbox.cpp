@@ -290,8 +290,12 @@ Result<Posted> post(Store& store, const Posting& posting, const Now& now) {
   // The copy first: a crash between the two leaves a copy that was not sent and a command that did
   // not succeed, never mail on its way without a copy.
   const std::string unique = letters[0].path.filename().string();
-  if (const auto kept = store.maildir().deliver(letters[0].path, ".Sent", unique, "S"); !kept)
-    return give_up(kept.error());
+  if (const auto kept = store.maildir().deliver(letters[0].path, ".Sent", unique, "S"); !kept) {
+    // It may have its name all the same, and would look like mail that was sent.
+    const Error why = give_up(kept.error());
+    (void)store.maildir().remove(kept_copy(unique));
+    return why;
+  }
   letters[0].path.clear();
   const auto blobs = std::move(letters[0].blobs);
   Posted posted;

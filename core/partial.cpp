@@ -42,6 +42,7 @@ Partial::~Partial() {
 }
 
 Status Partial::write(std::uint64_t index, ByteView block) {
+  if (!state_) return state_;
   const std::uint64_t at = index * kBlockSize;
   if (const auto put = write_at(fd_.get(), at, block, path_); !put) return put;
   // Only advice: errors are sync's to find.
@@ -50,12 +51,16 @@ Status Partial::write(std::uint64_t index, ByteView block) {
   if (index < kBehind) return {};
   const auto behind = static_cast<off_t>((index - kBehind) * kBlockSize);
   if (sync_file_range(fd_.get(), behind, kBlockSize, SYNC_FILE_RANGE_WAIT_BEFORE) == 0) return {};
-  // A file system that cannot wait says so; whatever else it tells of is told once, and a later fsync
-  // would find nothing.
+  // A file system that cannot wait says so; whatever else it tells of, a later fsync would not find.
   if (errno == EINVAL || errno == ENOSYS || errno == ESPIPE || errno == EINTR) return {};
-  const int why = errno;
+  return fail(errno);
+}
+
+// What the disk did not take still looks right in memory, to us and to the next process: it goes.
+Status Partial::fail(int number) {
+  if (is_there()) (void)unlink(path_.c_str());
   after_ = After::kRemoved;
-  return errno_error(why, path_, "cannot write");
+  return state_ = errno_error(number, path_, "cannot write");
 }
 
 Status Partial::read(std::uint64_t index, ByteSpan out) const {
@@ -80,6 +85,6 @@ std::uint64_t Partial::on_disk() const {
   return static_cast<std::uint64_t>(facts.st_blocks) * 512;
 }
 
-Status Partial::sync() { return sync_fd(fd_.get(), path_); }
+Status Partial::sync() { return state_ ? sync_fd(fd_.get(), path_) : state_; }
 
 }  // namespace p2pmail::core

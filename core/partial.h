@@ -28,6 +28,8 @@ class Partial {
   Partial& operator=(Partial&&) = delete;
   ~Partial();
 
+  /// An error of the disk is for good: the file is gone then, and `sync` says so too, because the system
+  /// tells of it only once.
   [[nodiscard]] Status write(std::uint64_t index, ByteView block);
   /// All of `out`, which has the size of the block.
   [[nodiscard]] Status read(std::uint64_t index, ByteSpan out) const;
@@ -46,11 +48,13 @@ class Partial {
  private:
   Partial(std::filesystem::path path, std::uint64_t size, After after, Fd fd)
       : path_(std::move(path)), size_(size), after_(after), fd_(std::move(fd)) {}
+  [[nodiscard]] Status fail(int number);
   std::filesystem::path path_;
   std::uint64_t size_;
   After after_;
   Fd fd_;
   bool is_ours_ = true;
+  Status state_;  // the first failure stays
 };
 
 }  // namespace p2pmail::core

@@ -42,6 +42,7 @@ Status PostOffice::HeldFile::write(std::uint64_t index, ByteView block) {
   leaves_.resize(static_cast<std::size_t>(transfer_.blocks()));
   leaves_[static_cast<std::size_t>(index)] = leaf_of(block);
   if (const auto put = write_at(file_.get(), index * kBlockSize, block, path_); !put) return put;
+  start_writeback(file_.get(), index * kBlockSize, block.size());  // the last fsync is short then
   transfer_.got(index);
   return {};
 }

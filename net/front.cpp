@@ -24,7 +24,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kTick{100};
 constexpr milliseconds kNobody{5000};  // a wait while there is nothing that time could end
 constexpr milliseconds kFarewell{300};
-constexpr std::size_t kOtherDescriptors = 256;  // files, dialed conversations, the store
+constexpr std::size_t kOtherDescriptors = 1024;  // files, dialed conversations, the store
 constexpr std::size_t kPerConnection = 3;       // the client, ours and zmq's end of the inner one
 constexpr std::size_t kFewest = 16;
 

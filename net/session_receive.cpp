@@ -141,6 +141,9 @@ void Session::request_hashes(std::uint64_t number, Receiving& receiving) {
   auto& transfer = receiving.letter->transfer();
   std::uint64_t list = 0;
   if (!transfer.verifier().needs_groups()) {
+    // While what is on the disk is looked through, the lists come one by one: a conversation in which
+    // nothing comes for long would end.
+    if (transfer.recalled() < transfer.known()) return;
     const auto known = transfer.known_groups();
     const auto next = receiving.asked.empty() ? 0 : *receiving.asked.rbegin();
     const bool soon = receiving.coming.blocks.empty() ||

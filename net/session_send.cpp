@@ -155,6 +155,9 @@ std::optional<Message> Session::next_piece() {
       fail(status.error(), true);
       return std::nullopt;
     }
+    // That the other side takes them is life: on a slow link a block takes minutes.
+    last_heard_ = std::max(last_heard_, now_);
+    last_progress_ = std::max(last_progress_, now_);
     sending->offset += out.body.size();
     if (sending->offset == size) sending->next_block();
     // Receivers ask in order, so that this counts what they had before, too.

@@ -95,6 +95,18 @@ TEST(Size, TheLastPartCountsToo) {
   EXPECT_EQ(parts_of(text), std::vector<std::string>{"text/plain\n" + content});
 }
 
+// Text goes to other programs as it is, and they look into it.
+TEST(Size, TextIsAlwaysLookedThrough) {
+  const auto message = [](const std::string& parameter) {
+    return "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n"
+           "Content-Transfer-Encoding: binary\nContent-Disposition: inline" + parameter + "\n\n" +
+           "x\n--b\nContent-Type: e/f\n\n" + std::string(kLarge - 25, 'y') + "\n--b--\n";
+  };
+  const auto parts = parts_of(message(""));
+  EXPECT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts_of(message("; size=" + std::to_string(kLarge))), parts);
+}
+
 // At every place around a line end, and wherever the read-ahead ends.
 TEST(Size, AWrongSizeChangesNothing) {
   const std::string content = binary(kLarge) + "\r";

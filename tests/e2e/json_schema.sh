@@ -169,7 +169,7 @@ some card '"qr":'
 json 69 bob serve --listen "$(sed -n 's/.*listening on //p' alice.log | head -n 1)"
 json 69 bob peers add zoe "$(as bob card --link)"
 json 73 alice card -o no-such-directory/card
-head -c 4000000 /dev/zero >big
+head -c 4000000 /dev/urandom >big
 (trap '' XFSZ; ulimit -f 2000; json 74 alice send -s x -a "$work/big" bob) || exit 1
 echo guess >wrong
 json 77 carol show @ --passphrase-file wrong
