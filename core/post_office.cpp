@@ -43,6 +43,8 @@ Result<Caller> PostOffice::meet(const TransportKey& transport, ByteView bytes) {
   if (record == nullptr)
     return Error{Code::kForged, "the card does not name the transport key of this connection"};
   const Caller caller{transport, card->identity(), record->device};
+  // A new conversation: whoever refused a letter may have changed his mind (fetch --max-size 0).
+  std::erase_if(refused_, [&](const auto& one) { return one.second.who == caller.identity; });
   if (*peer) {
     const auto saved = store_.state().merge_peer_card(*card, false);
     if (!saved) return saved.error();
@@ -59,7 +61,7 @@ bool PostOffice::knows(const IdentityKey& identity) {
 bool PostOffice::rests(const std::string& entry) {
   const auto refused = refused_.find(entry);
   if (refused == refused_.end()) return false;
-  if (std::chrono::steady_clock::now() - refused->second < kRefusalRest) return true;
+  if (std::chrono::steady_clock::now() - refused->second.when < kRefusalRest) return true;
   refused_.erase(refused);
   return false;
 }

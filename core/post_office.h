@@ -129,7 +129,11 @@ class PostOffice : public Mailbox {
   std::map<IdentityKey, std::uint64_t> coming_;      // bytes on their way, by owner: for his quota
   /// Refused lately, left alone by outgoing() for kRefusalRest, so that one conversation does not
   /// offer a letter again and again. A link that broke is no refusal.
-  std::map<std::string, std::chrono::steady_clock::time_point> refused_;
+  struct Refusal {
+    IdentityKey who;
+    std::chrono::steady_clock::time_point when;
+  };
+  std::map<std::string, Refusal> refused_;
 };
 
 }  // namespace p2pmail::core

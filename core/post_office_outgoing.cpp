@@ -48,7 +48,7 @@ Status PostOffice::Outgoing::delivered(ByteView receipt) {
 
 void PostOffice::Outgoing::failed(const Error& why) {
   if (why.code != Code::kUnavailable)
-    office_.refused_[claim_.entry.id] = std::chrono::steady_clock::now();
+    office_.refused_[claim_.entry.id] = {claim_.entry.recipient, std::chrono::steady_clock::now()};
   office_.store_.queue().note_failure(claim_.entry.id, why, office_.options_.clocks().time,
                                       office_.options_.backoff);
 }

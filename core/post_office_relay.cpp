@@ -75,7 +75,7 @@ Status PostOffice::Held::delivered(ByteView bytes) {
 void PostOffice::Held::failed(const Error& why) {
   const Digest& handle = letter_.deposit.handle;
   if (why.code == Code::kUnavailable) return;
-  office_.refused_[to_hex(handle)] = std::chrono::steady_clock::now();
+  office_.refused_[to_hex(handle)] = {letter_.owner, std::chrono::steady_clock::now()};
   const bool for_good = why.code == Code::kUnknownPrekey || why.code == Code::kForged ||
                         why.code == Code::kMalformed || why.code == Code::kUnsupported ||
                         why.code == Code::kRefused;

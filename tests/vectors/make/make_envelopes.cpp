@@ -334,16 +334,19 @@ void make_receipts(const Kit& kit) {
   receipt.envelope = filled<core::Digest>(0x33);
   receipt.time = core::test::kTestTime;
   const Bytes bytes = core::sign_receipt(receipt, device.secret);
-  kit.add("receipt", "stored", "ok", "A letter was stored.")
-      .hex("bytes", bytes)
-      .hex("signing-secret", device.secret.view())
-      .hex("sender", receipt.sender)
-      .hex("recipient", receipt.recipient)
-      .hex("device", receipt.device)
-      .hex("root", receipt.root)
-      .hex("envelope", receipt.envelope)
-      .number("outcome", 0)
-      .number("time", receipt.time);
+  const auto good = [&](const std::string& name, std::string_view comment) {
+    kit.add("receipt", name, "ok", comment)
+        .hex("bytes", core::sign_receipt(receipt, device.secret))
+        .hex("signing-secret", device.secret.view())
+        .hex("sender", receipt.sender)
+        .hex("recipient", receipt.recipient)
+        .hex("device", receipt.device)
+        .hex("root", receipt.root)
+        .hex("envelope", receipt.envelope)
+        .number("outcome", 0)
+        .number("time", receipt.time);
+  };
+  good("stored", "A letter was stored.");
   const Value body = body_of(bytes);
   constexpr Context kReceipt{"p2pmail/receipt"};
   const auto edited = [&](const std::string& name, std::string_view expect,
@@ -367,16 +370,7 @@ void make_receipts(const Kit& kit) {
   edited("version-3", "unsupported", "A newer version.", [](Value& map) { map["v"] = 3u; });
   receipt.others = {{filled<core::Root>(0x78), filled<core::Digest>(0x34)},
                     {filled<core::Root>(0x79), filled<core::Digest>(0x35)}};
-  kit.add("receipt", "many", "ok", "Three letters were stored.")
-      .hex("bytes", core::sign_receipt(receipt, device.secret))
-      .hex("signing-secret", device.secret.view())
-      .hex("sender", receipt.sender)
-      .hex("recipient", receipt.recipient)
-      .hex("device", receipt.device)
-      .hex("root", receipt.root)
-      .hex("envelope", receipt.envelope)
-      .number("outcome", 0)
-      .number("time", receipt.time);
+  good("many", "Three letters were stored.");
   edited("many-none", "malformed", "For many letters, but without others.",
          [](Value& map) { map["v"] = 2u; });
   edited("many-cut", "malformed", "Half of another letter.", [](Value& map) {
